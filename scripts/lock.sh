@@ -1,0 +1,16 @@
+#!/bin/sh
+# Writes the hash-pinned locks. Without arguments pins stay as far as pyproject.toml
+# lets them; `--upgrade` takes the newest versions.
+set -eu
+cd "$(dirname "$0")/.."
+
+compile() {
+    # No header and no index address: a lock names packages, never where they come from.
+    .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+        --generate-hashes --no-emit-index-url --no-emit-find-links --no-header "$@"
+}
+
+compile "$@" --extra local --group build -o requirements/run.txt
+compile "$@" --extra local --group build --group dev \
+    --constraint requirements/run.txt -o requirements/dev.txt
+compile "$@" --group node -o requirements/node.txt
