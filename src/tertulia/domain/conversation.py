@@ -1,0 +1,90 @@
+"""Conversations: trees of responses with a head, and the arithmetic of their branches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol, TypeVar
+
+import msgspec
+
+#: Where a title comes from, weakest first; a weaker source never replaces a stronger one.
+TitleSource = Literal["message", "model", "user"]
+TITLE_STRENGTH: Mapping[str | None, int] = {None: 0, "message": 1, "model": 2, "user": 3}
+
+#: Longest title that is derived from a message, in characters.
+DERIVED_TITLE_CHARS = 60
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """Times are Unix seconds on the store's clock."""
+
+    id: str
+    user_id: str
+    created_at: float
+    updated_at: float
+    title: str | None = None
+    title_source: TitleSource | None = None
+    metadata: dict[str, str] = {}
+    #: The response that ends the branch being shown; None while there is none.
+    head: str | None = None
+
+    def resource(self) -> dict[str, object]:
+        """As on the wire."""
+        return {
+            "id": self.id,
+            "object": "conversation",
+            "created_at": int(self.created_at),
+            "updated_at": int(self.updated_at),
+            "title": self.title,
+            "metadata": self.metadata,
+            "head": self.head,
+        }
+
+
+class Linked(Protocol):
+    """Anything with an id and a parent."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def previous_response_id(self) -> str | None: ...
+
+
+N = TypeVar("N", bound=Linked)
+
+
+def path(nodes: Sequence[N], leaf: str | None) -> list[N]:
+    """The nodes from the root to ``leaf``. A parent that is not among ``nodes`` ends the way."""
+    by_id = {n.id: n for n in nodes}
+    way: list[N] = []
+    at = leaf
+    while at is not None and at in by_id:
+        node = by_id.pop(at)  # popped, so that a cycle in bad data ends
+        way.append(node)
+        at = node.previous_response_id
+    way.reverse()
+    return way
+
+
+def siblings(nodes: Sequence[N], node_id: str) -> list[N]:
+    """All nodes with the same parent as ``node_id``, itself included, in the order given."""
+    parent = next((n.previous_response_id for n in nodes if n.id == node_id), None)
+    if not any(n.id == node_id for n in nodes):
+        return []
+    return [n for n in nodes if n.previous_response_id == parent]
+
+
+def derived_title(text: str) -> str | None:
+    """A title from a message: its first line of words, cut at a word's end. None if it has none."""
+    for line in text.splitlines():
+        words = line.strip(" \t#>*-`").split()
+        if not words:
+            continue
+        title = " ".join(words)
+        if len(title) <= DERIVED_TITLE_CHARS:
+            return title
+        cut = title[: DERIVED_TITLE_CHARS - 1]
+        at_word = cut.rsplit(" ", 1)[0]
+        return (at_word if len(at_word) > DERIVED_TITLE_CHARS // 2 else cut) + "…"
+    return None

@@ -1,0 +1,105 @@
+"""Items and their parts, as Open Responses writes them.
+
+Source: the standard's ``ItemField`` and content schemas. The structures encode to exactly the
+wire's JSON (msgspec), and the same bytes, sealed, are what the store keeps.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+ItemStatus = Literal["in_progress", "completed", "incomplete"]
+Role = Literal["user", "assistant", "system", "developer"]
+
+
+class _Tagged(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
+    pass
+
+
+class InputText(_Tagged, tag="input_text"):
+    text: str
+
+
+class InputImage(_Tagged, tag="input_image"):
+    image_url: str
+    detail: Literal["low", "high", "auto"] = "auto"
+
+
+class OutputText(_Tagged, tag="output_text"):
+    text: str
+    annotations: tuple[dict[str, Any], ...] = ()
+    logprobs: tuple[dict[str, Any], ...] = ()
+
+
+class Refusal(_Tagged, tag="refusal"):
+    refusal: str
+
+
+class ReasoningText(_Tagged, tag="reasoning_text"):
+    text: str
+
+
+class SummaryText(_Tagged, tag="summary_text"):
+    text: str
+
+
+Part = InputText | InputImage | OutputText | Refusal
+
+
+class Message(_Tagged, tag="message"):
+    id: str
+    role: Role
+    content: tuple[Part, ...]
+    status: ItemStatus = "completed"
+
+    @property
+    def text(self) -> str:
+        """All text of the message, parts joined."""
+        return "".join(p.text for p in self.content if isinstance(p, InputText | OutputText))
+
+
+class FunctionCall(_Tagged, tag="function_call"):
+    id: str
+    call_id: str
+    name: str
+    arguments: str
+    status: ItemStatus = "completed"
+
+
+class FunctionCallOutput(_Tagged, tag="function_call_output"):
+    id: str
+    call_id: str
+    output: str | tuple[Part, ...]
+    status: ItemStatus = "completed"
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.output, str):
+            return self.output
+        return "".join(p.text for p in self.output if isinstance(p, InputText | OutputText))
+
+
+class Reasoning(_Tagged, tag="reasoning"):
+    id: str
+    summary: tuple[SummaryText, ...] = ()
+    content: tuple[ReasoningText, ...] = ()
+    encrypted_content: str | None = None
+    status: ItemStatus = "completed"
+
+
+Item = Message | FunctionCall | FunctionCallOutput | Reasoning
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Item] = msgspec.json.Decoder(Item)
+
+
+def encode_item(item: Item) -> bytes:
+    """The item's JSON, as it goes over the wire and, sealed, into the store."""
+    return _encoder.encode(item)
+
+
+def decode_item(data: bytes) -> Item:
+    """The inverse of :func:`encode_item`."""
+    return _decoder.decode(data)

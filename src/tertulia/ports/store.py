@@ -1,0 +1,30 @@
+"""The store: the one truth, in three parts that share one database."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tertulia.ports.accounts import Accounts
+from tertulia.ports.conversations import Conversations
+from tertulia.ports.turns import Turns
+
+
+class Store(Turns, Conversations, Accounts, Protocol):
+    """A database that holds it all."""
+
+    async def start(self) -> None:
+        """Open; checks the schema's version.
+
+        Raises:
+            DataFolderError: in use, read-only, full, or written by a newer version.
+            Unavailable: not to be reached.
+        """
+        ...
+
+    async def ping(self) -> None:
+        """Raises `Unavailable` unless a write could be made now."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was begun, then close."""
+        ...

@@ -1,0 +1,218 @@
+"""The store's part that the turn pipeline works on. The store is the truth.
+
+Every method is one transaction: it happens whole or not at all, and when it returns it is durable.
+All times are the store's own clock (Unix seconds), so that workers with skewed clocks agree.
+Whatever derives from talk is sealed by the adapter with the user's key; callers never see
+ciphertext. Unknown and foreign ids raise the same `NotFound`. When the store cannot be reached
+every method raises `Unavailable`, and nothing has happened unless the text says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from tertulia.domain.admission import Limits
+from tertulia.domain.frame import Frame
+from tertulia.domain.item import Item
+from tertulia.domain.response import Failure, IncompleteReason, Response, Status, Usage
+
+HEAD: Final = "head"
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """Keyed hashes: of (user, route, key), and of the request's body."""
+
+    key_hash: bytes
+    body_hash: bytes
+    #: Seconds for which the first result is remembered.
+    keep_seconds: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A response to accept. ``response`` is as the caller wants it, status ``queued``; the store
+    sets ``created_at``, ``previous_response_id`` and ``admitted_at``."""
+
+    response: Response
+    input: tuple[Item, ...]
+    #: A response id, None for a root, or `HEAD`: the conversation's head at that instant.
+    parent: str | None
+    #: Given to the conversation if it has no title yet.
+    title: str | None = None
+    idempotency: Idempotency | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    response: Response
+    #: True: an earlier request with this idempotency key had made it; nothing was written.
+    replayed: bool
+    #: Responses to ring for now (this one, when it was admitted at once).
+    admitted: tuple[str, ...]
+    #: The opening frames 0 and 1, and whether the transaction also put them into the log.
+    frames: tuple[Frame, ...]
+    logged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A response with its items; ``output`` is empty until it is terminal."""
+
+    response: Response
+    input: tuple[Item, ...]
+    output: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a claimed response ended."""
+
+    response_id: str
+    user_id: str
+    attempt: int
+    status: Status
+    output: tuple[Item, ...]
+    usage: Usage
+    #: Number of the terminal frame, one after the last frame of the log.
+    last_sequence_number: int
+    incomplete_reason: IncompleteReason | None = None
+    error: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A terminal flip that has been committed."""
+
+    response: Response
+    #: The terminal frame, derived from the row; and whether it is in the log already.
+    frame: Frame
+    logged: bool
+    #: Responses that this end has admitted: ring for them.
+    admitted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    #: False: the lease is lost; stop at once.
+    held: bool
+    cancel_requested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """``finished`` is set when the flip was immediate; else the lease holder will end it."""
+
+    response: Response
+    finished: Finished | None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one pass of the sweeper found and did."""
+
+    #: Admitted and unleased: ring for each.
+    ring: tuple[str, ...]
+    finished: tuple[Finished, ...]
+    #: How many leases had expired.
+    taken_over: int
+
+
+class Turns(Protocol):
+    """Guarantees: one terminal status per response, ever; `claim`, `renew`, `finish` and
+    `release` are refused for stale attempts; exactly one usage row per response."""
+
+    async def submit(self, submission: Submission, limits: Limits) -> Submitted:
+        """Accept: input items, response, head, title, feed entries, admission: one transaction.
+
+        A response whose parent is unfinished, or whose user has ``limits.running`` others
+        running, or when ``limits.capacity`` responses are admitted, waits unadmitted.
+
+        Raises:
+            NotFound: conversation, parent, or ``regenerate_of`` (code ``not_found``; for a
+                parent code ``previous_response_not_found``).
+            Conflict: the idempotency key came with another body (``idempotency_key_reused``).
+            RateLimited: ``limits.waiting`` responses of the user wait already.
+        """
+        ...
+
+    async def claim(self, response_id: str, worker_id: str, lease_seconds: float) -> Response | None:
+        """Take an admitted, unleased response: attempt + 1, status ``in_progress``, a lease.
+
+        None when there is nothing to do: unknown, terminal, not admitted, or leased by another.
+        """
+        ...
+
+    async def renew(
+        self, worker_id: str, held: Sequence[tuple[str, int]], lease_seconds: float
+    ) -> Mapping[str, Renewal]:
+        """Prolong the leases of (response, attempt) pairs; the answer has every response asked."""
+        ...
+
+    async def cancels(self, worker_id: str) -> Sequence[str]:
+        """Responses leased by this worker whose cancellation was asked for."""
+        ...
+
+    async def finish(self, outcome: Outcome, limits: Limits) -> Finished:
+        """Output items, usage, status, last number, feed entry, next admission: one transaction.
+
+        Raises:
+            Fenced: the attempt is stale or the response is terminal; nothing was written.
+        """
+        ...
+
+    async def release(self, response_id: str, attempt: int, spent: Usage) -> None:
+        """Hand over: give the lease back without counting a crash. Stale attempts do nothing."""
+        ...
+
+    async def request_cancel(self, user_id: str, response_id: str, limits: Limits) -> Cancelled:
+        """Idempotent. An unclaimed response flips to ``cancelled`` at once; a claimed one gets
+        ``cancel_requested_at``; a terminal one is returned as it is."""
+        ...
+
+    async def void_leases(self) -> int:
+        """End all leases now, counting a crash each: for the one process that owns the store."""
+        ...
+
+    async def sweep(
+        self,
+        limits: Limits,
+        *,
+        waiting_seconds: float,
+        take_over: bool,
+        ring_after_seconds: float,
+    ) -> Swept:
+        """Expired leases are ended, counting a crash (only if ``take_over``); responses never
+        claimed ``waiting_seconds`` after submission fail (``expired``); whoever may run is
+        admitted; admitted responses unleased for ``ring_after_seconds`` are to be rung again."""
+        ...
+
+    async def purge(
+        self, *, ephemeral_seconds: float, undo_seconds: float, feed_history: int
+    ) -> int:
+        """Erase what has outlived its time: ``store=false`` rows ended long ago, deleted
+        conversations past their undo, spent idempotency keys, old feed entries. Rows erased."""
+        ...
+
+    async def get(self, user_id: str, response_id: str) -> Node:
+        """A response with its items. ``store=false`` ones too: the caller checks the connection."""
+        ...
+
+    async def branch(self, user_id: str, response_id: str) -> Sequence[Node]:
+        """The way from the root to this response, itself included, in that order.
+
+        Nodes whose content was erased have no items."""
+        ...
+
+    async def delete(self, user_id: str, response_id: str) -> None:
+        """Erase content; a tombstone without content stays where children hang on it. An
+        unfinished one is refused with `Conflict` (``response_in_progress``)."""
+        ...
+
+    async def erase_connection(self, connection_id: str) -> int:
+        """Erase the terminal ``store=false`` responses bound to a connection; the rest follow
+        when they end. Returns how many."""
+        ...
+
