@@ -1,0 +1,1 @@
+"""Models: scripted, any OpenAI-compatible server, and one that runs in this process."""
