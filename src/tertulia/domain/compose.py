@@ -1,0 +1,240 @@
+"""From what a model generates to the frames of its response.
+
+A `Composer` is the writing side of one attempt: it knows which items and parts are open, numbers
+every frame, and takes a response over from the frames another attempt has left. Pure: it is fed
+text and gives frames; who appends them, and when, is not its business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from tertulia.domain import event
+from tertulia.domain.frame import Frame, first_number
+from tertulia.domain.ids import FUNCTION_CALL, MESSAGE, REASONING, new_id
+from tertulia.domain.item import (
+    FunctionCall,
+    Item,
+    ItemStatus,
+    Message,
+    OutputText,
+    Reasoning,
+    ReasoningText,
+)
+from tertulia.domain.response import Response, resource
+from tertulia.domain.transcript import Transcript
+
+
+class Composer:
+    """The output of one attempt.
+
+    ``held``: all frames the log has of earlier attempts (for the first attempt, the opening
+    frames). What they say stands: item ids, indexes and text go on from there.
+    """
+
+    def __init__(
+        self,
+        response: Response,
+        held: Sequence[Frame],
+        *,
+        make_id: Callable[[str], str] = new_id,
+    ) -> None:
+        self._response = response
+        self._make_id = make_id
+        seen = Transcript()
+        seen.extend(held)
+        self._kinds = seen.kinds
+        self._items: list[Item] = list(seen.output())
+        self._closed = len(self._items) if seen.open_item is None else len(self._items) - 1
+        if seen.last is not None and held[-1].attempt == response.attempt:
+            self._number = seen.last + 1
+            self._continues = None
+        else:
+            self._number = first_number(response.attempt)
+            self._continues = seen.last
+        #: Text of the open message that earlier attempts wrote.
+        self.prefix = self._open_text()
+        self._text: list[str] = []
+        self._delta: event.DeltaEncoder | None = None
+        self._calls: dict[int, int] = {}
+        if isinstance(self._open, Message):
+            self._text = [self.prefix]
+            self._delta = event.text_deltas(self._open.id, len(self._items) - 1, 0)
+
+    # --- what stands -----------------------------------------------------------------------
+
+    @property
+    def _open(self) -> Item | None:
+        return self._items[-1] if self._closed < len(self._items) else None
+
+    def _open_text(self) -> str:
+        return self._open.text if isinstance(self._open, Message) else ""
+
+    @property
+    def resumable(self) -> bool:
+        """False when the open item cannot be continued: a function call or reasoning."""
+        return self._open is None or isinstance(self._open, Message)
+
+    @property
+    def complete(self) -> bool:
+        """True when an earlier attempt had ended every item it began (and began one)."""
+        return bool(self._items) and self._open is None
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the last item ended as ``incomplete``."""
+        return bool(self._items) and self._items[-1].status == "incomplete"
+
+    @property
+    def shown(self) -> bool:
+        """Whether readers have seen any output."""
+        return bool(self._items)
+
+    @property
+    def next_number(self) -> int:
+        return self._number
+
+    @property
+    def text(self) -> str:
+        """Text of the open message so far, the prefix included."""
+        return "".join(self._text)
+
+    @property
+    def output(self) -> tuple[Item, ...]:
+        """The items as they stand now."""
+        return tuple(self._items[: self._closed]) + (
+            () if self._open is None else (self._now(self._open, "in_progress"),)
+        )
+
+    # --- frames ----------------------------------------------------------------------------
+
+    def _frame(self, kind: str, body: dict[str, Any]) -> Frame:
+        made = event.frame(self._number, kind, body, self._continues)
+        self._number += 1
+        self._continues = None
+        return made
+
+    def _deltas(self, encoder: event.DeltaEncoder, text: str) -> Frame:
+        made = encoder(self._number, text)
+        if self._continues is not None:
+            made = Frame(made.sequence_number, made.kind, made.data, self._continues)
+            self._continues = None
+        self._number += 1
+        return made
+
+    def begin(self) -> list[Frame]:
+        """What readers must have seen before the first word: opening frames that a lost log no
+        longer holds, and ``response.in_progress``."""
+        frames = []
+        if "response.created" not in self._kinds:
+            shown = {"response": resource(msgspec.structs.replace(self._response, status="queued"))}
+            frames = [
+                self._frame("response.created", shown),
+                self._frame("response.queued", shown),
+            ]
+        if "response.in_progress" not in self._kinds:
+            shown = {"response": resource(self._response)}
+            frames.append(self._frame("response.in_progress", shown))
+        return frames
+
+    def write(self, text: str) -> list[Frame]:
+        """More text of the answer."""
+        frames: list[Frame] = []
+        if self._delta is None or not isinstance(self._open, Message):
+            frames = self._close_open("completed")
+            message = Message(
+                id=self._make_id(MESSAGE), role="assistant", content=(), status="in_progress"
+            )
+            index = len(self._items)
+            frames.append(self._added(message))
+            part = OutputText(text="")
+            self._items[index] = msgspec.structs.replace(message, content=(part,))
+            place = {"item_id": message.id, "output_index": index, "content_index": 0}
+            frames.append(self._frame("response.content_part.added", {**place, "part": part}))
+            self._delta = event.text_deltas(message.id, index, 0)
+            self._text = []
+        self._text.append(text)
+        frames.append(self._deltas(self._delta, text))
+        return frames
+
+    def think(self, text: str) -> list[Frame]:
+        """More of the model's reasoning."""
+        frames: list[Frame] = []
+        if not isinstance(self._open, Reasoning):
+            frames = self._close_open("completed")
+            item = Reasoning(id=self._make_id(REASONING), status="in_progress")
+            index = len(self._items)
+            frames.append(self._added(item))
+            part = ReasoningText(text="")
+            self._items[index] = msgspec.structs.replace(item, content=(part,))
+            place = {"item_id": item.id, "output_index": index, "content_index": 0}
+            frames.append(self._frame("response.content_part.added", {**place, "part": part}))
+            self._delta = event.reasoning_deltas(item.id, index)
+            self._text = []
+        if self._delta is None:
+            raise ValueError("the reasoning of an earlier attempt cannot be continued")
+        self._text.append(text)
+        frames.append(self._deltas(self._delta, text))
+        return frames
+
+    def call(self, index: int, call_id: str | None, name: str | None, args: str) -> list[Frame]:
+        """More of the function call that the model numbers ``index``."""
+        frames: list[Frame] = []
+        if index not in self._calls:
+            frames = self._close_open("completed")
+            item = FunctionCall(
+                id=self._make_id(FUNCTION_CALL),
+                call_id=call_id or self._make_id("call"),
+                name=name or "",
+                arguments="",
+                status="in_progress",
+            )
+            self._calls[index] = len(self._items)
+            frames.append(self._added(item))
+            self._delta = event.argument_deltas(item.id, self._calls[index])
+            self._text = []
+        if args and self._delta is not None and self._calls[index] == len(self._items) - 1:
+            self._text.append(args)
+            frames.append(self._deltas(self._delta, args))
+        return frames
+
+    def end(self, status: ItemStatus) -> list[Frame]:
+        """End the open item, if any; the terminal frame comes from the row."""
+        return self._close_open(status)
+
+    # --- items -----------------------------------------------------------------------------
+
+    def _added(self, item: Item) -> Frame:
+        frame = self._frame(
+            "response.output_item.added", {"output_index": len(self._items), "item": item}
+        )
+        self._items.append(item)
+        return frame
+
+    def _now(self, item: Item, status: ItemStatus) -> Item:
+        """The open item with what was written into it."""
+        text = "".join(self._text)
+        if isinstance(item, Message):
+            content = (OutputText(text=text),) if item.content else ()
+            return msgspec.structs.replace(item, content=content, status=status)
+        if isinstance(item, FunctionCall):
+            return msgspec.structs.replace(item, arguments=text or item.arguments, status=status)
+        if isinstance(item, Reasoning):
+            parts = (ReasoningText(text=text),) if text else item.content
+            return msgspec.structs.replace(item, content=parts, status=status)
+        raise TypeError(f"a model does not write {type(item).__name__}")
+
+    def _close_open(self, status: ItemStatus) -> list[Frame]:
+        item = self._open
+        if item is None:
+            return []
+        index = len(self._items) - 1
+        ended = self._now(item, status)
+        self._items[index] = ended
+        self._closed = len(self._items)
+        self._delta = None
+        self._text = []
+        return [self._frame(kind, body) for kind, body in event.done_events(ended, index)]
