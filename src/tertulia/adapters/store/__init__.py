@@ -1,0 +1,1 @@
+"""The store: SQL scripts and the engines that run them."""

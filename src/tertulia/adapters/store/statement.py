@@ -1,0 +1,90 @@
+"""Statements and scripts: SQL without a driver.
+
+A transaction is written once, as a *script*: a generator that yields a statement with its
+parameters, is sent the rows, and returns a value. It does no I/O, so the same script runs in the
+writer thread of SQLite and, later, on asyncpg. A script may be run again from the start (a
+serialisation failure, a group that is repeated), so it must have no effect but its statements.
+
+SQLAlchemy writes the SQL, once per statement and dialect; the raw driver executes it. That is
+only sound for types whose values pass to and from the driver as they are, so others are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any, TypeAlias, TypeVar
+
+from sqlalchemy import Enum, Float, Integer, LargeBinary, String
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.types import NullType
+
+T = TypeVar("T")
+
+Row: TypeAlias = tuple[Any, ...]
+Rows: TypeAlias = list[Row]
+Params: TypeAlias = Mapping[str, Any]
+Script: TypeAlias = Generator[tuple["Statement", Params], Rows, T]
+
+#: Values of these pass to and from the driver as they are (BigInteger and Text are among them).
+_PLAIN = (Integer, Float, String, LargeBinary, NullType)
+
+
+class Statement:
+    """One SQL statement: a SQLAlchemy Core element, compiled at its first use.
+
+    Make it once, at import, with ``bindparam("name")`` where a value goes; ``insert(table)``
+    takes all columns as parameters by itself. ``bindparam("ids", expanding=True)`` takes a list
+    (SQLite: at most 32,766 values a statement).
+    """
+
+    __slots__ = ("_compiled", "_element")
+
+    def __init__(self, element: ClauseElement) -> None:
+        self._element = element
+        self._compiled: dict[str, _Compiled] = {}
+
+    def render(self, dialect: Dialect, params: Params) -> tuple[str, Params]:
+        """SQL text for ``dialect`` (of a named parameter style), and the values to pass with it.
+
+        Raises:
+            TypeError: a column's type needs a conversion of its values.
+        """
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            # Two threads may both compile: the results are equal, and either one may stay.
+            compiled = self._compiled[dialect.name] = _Compiled(self._element, dialect)
+        return compiled.render(params)
+
+    def __repr__(self) -> str:
+        return f"Statement({self._element})"
+
+
+class _Compiled:
+    __slots__ = ("_compiler", "_defaults", "_expanding", "_sql")
+
+    def __init__(self, element: ClauseElement, dialect: Dialect) -> None:
+        compiler = element.compile(dialect=dialect)
+        if not isinstance(compiler, SQLCompiler):
+            raise TypeError(f"{element!r} is not a statement with parameters")
+        for bind in compiler.binds.values():
+            if not isinstance(bind.type, _PLAIN) or isinstance(bind.type, Enum):
+                raise TypeError(f"parameter {bind.key!r} is of type {bind.type!r}, which converts")
+        self._compiler = compiler
+        self._sql = str(compiler)
+        #: Values written into the element itself: a limit, a constant compared with.
+        self._defaults = {
+            name: bind.effective_value
+            for bind, name in compiler.bind_names.items()
+            if not bind.required
+        }
+        self._expanding = bool(compiler.post_compile_params)
+
+    def render(self, params: Params) -> tuple[str, Params]:
+        if self._defaults:
+            params = {**self._defaults, **params}
+        if self._expanding:
+            state = self._compiler.construct_expanded_state(dict(params))
+            return state.statement, state.parameters
+        return self._sql, params
