@@ -1,0 +1,267 @@
+"""One class per section of the settings; every field says what it means, with its unit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import NoDecode
+
+
+def split(value: object) -> object:
+    """A list written in one environment variable: ``a, b``."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def in_order(value: object) -> object:
+    """A list written as numbered variables: ``…__0__NAME``, ``…__1__NAME``."""
+    if isinstance(value, dict) and value and all(str(key).isdigit() for key in value):
+        return [value[key] for key in sorted(value, key=int)]
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)]
+
+
+class Section(BaseModel):
+    # A misspelt key must not be taken for a setting that works.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Limits(Section):
+    """What one user, request or connection may take."""
+
+    running_per_user: PositiveInt = Field(2, description="Responses of one user that run at once.")
+    waiting_per_user: NonNegativeInt = Field(
+        10, description="Responses of one user that wait for a place; one more is refused (429)."
+    )
+    requests_per_minute: PositiveInt = Field(
+        120, description="Requests of one user a minute that create something."
+    )
+    requests_per_minute_ip: PositiveInt = Field(
+        600, description="Requests a minute from one address, checked before sign-in."
+    )
+    body_bytes: PositiveInt = Field(4 * 2**20, description="Largest request body, in bytes.")
+    message_chars: PositiveInt = Field(
+        2_000_000, description="Longest text of one message, in characters."
+    )
+    title_chars: PositiveInt = Field(
+        200, description="Longest title of a conversation, in characters."
+    )
+    instruction_chars: PositiveInt = Field(
+        32_000, description="Longest instructions of a request or of a user, in characters."
+    )
+    json_depth: PositiveInt = Field(64, description="Deepest nesting of a JSON body.")
+    connections_per_user: PositiveInt = Field(
+        20, description="Open feed connections and streams of one user."
+    )
+
+
+class Turns(Section):
+    """How responses are run, taken over and forgotten."""
+
+    slots: PositiveInt = Field(512, description="Responses that one worker runs at once.")
+    lease_seconds: PositiveFloat = Field(
+        30, description="How long a worker's claim on a response holds without being renewed."
+    )
+    renew_seconds: PositiveFloat = Field(
+        10, description="How often a worker renews its claims; less than half of lease_seconds."
+    )
+    sweep_seconds: PositiveFloat = Field(
+        2, description="How often expired claims and forgotten responses are looked for."
+    )
+    waiting_seconds: PositiveFloat = Field(
+        120, description="A response that has waited this long ends as `failed`."
+    )
+    running_seconds: PositiveFloat = Field(
+        600, description="A response that has run this long ends as `incomplete`."
+    )
+    max_crashes: PositiveInt = Field(
+        3, description="Crashed attempts after which a response is given up, its text kept."
+    )
+    flush_ms: PositiveFloat = Field(
+        30, description="Streamed text is written at the latest this many milliseconds late."
+    )
+    flush_bytes: PositiveInt = Field(
+        256, description="Streamed text is written at once when this many bytes are waiting."
+    )
+    grace_seconds: NonNegativeFloat = Field(
+        20, description="Time to finish or hand over running responses when asked to stop."
+    )
+    cancel_check_seconds: PositiveFloat = Field(
+        1, description="How often a worker looks whether a silent response was cancelled."
+    )
+    reader_recheck_seconds: PositiveFloat = Field(
+        2, description="Silence after which a reader asks the store whether a response has ended."
+    )
+    log_retention_seconds: NonNegativeFloat = Field(
+        3600, description="How long a response's event log is kept after its end."
+    )
+    ephemeral_seconds: NonNegativeFloat = Field(
+        600, description="How long a response with `store=false` is kept after its end."
+    )
+    abandoned_seconds: NonNegativeFloat = Field(
+        30,
+        description="A response that nobody can fetch later is cancelled this long after "
+        "its only reader has left.",
+    )
+
+    @model_validator(mode="after")
+    def _renewed_in_time(self) -> Turns:
+        if self.renew_seconds * 2 >= self.lease_seconds:
+            msg = "renew_seconds must be less than half of lease_seconds"
+            raise ValueError(msg)
+        return self
+
+
+class Feed(Section):
+    """The connection that carries everything to one device."""
+
+    auth_seconds: PositiveFloat = Field(
+        5, description="Time a new connection has to authenticate (close code 4009)."
+    )
+    ping_seconds: PositiveFloat = Field(25, description="How often the server pings.")
+    buffer_frames: PositiveInt = Field(
+        256, description="Frames that may wait for a slow reader before it gets a snapshot."
+    )
+    buffer_bytes: PositiveInt = Field(
+        262_144, description="Bytes that may wait for a slow reader before it gets a snapshot."
+    )
+    slow_seconds: PositiveFloat = Field(
+        10, description="A reader that takes nothing for this long is disconnected (4108)."
+    )
+    recheck_seconds: PositiveFloat = Field(
+        60, description="How often an open connection's authorization is checked again."
+    )
+    history: PositiveInt = Field(
+        1000, description="Entries of a user's feed kept for devices that come back."
+    )
+
+
+class Tokens(Section):
+    """How long sign-ins last."""
+
+    access_seconds: PositiveInt = Field(900, description="Life of an access token.")
+    refresh_seconds: PositiveInt = Field(
+        30 * 86_400, description="A device that was not used for this long must sign in again."
+    )
+    refresh_grace_seconds: NonNegativeInt = Field(
+        60,
+        description="How long the refresh token before the newest one still works, "
+        "for tabs that refresh at the same moment.",
+    )
+
+
+class Passwords(Section):
+    """Rules for passwords, and the cost of checking one (argon2id)."""
+
+    min_length: int = Field(8, ge=4, description="Fewest characters in a password.")
+    time_cost: PositiveInt = Field(3, description="Argon2 passes.")
+    memory_kib: int = Field(65_536, ge=8, description="Argon2 memory, in KiB.")
+    parallelism: PositiveInt = Field(4, description="Argon2 lanes.")
+
+
+class ModelServer(Section):
+    """An OpenAI-compatible server. What is left out is asked of the server or assumed."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
+        description="Short name, shown as the owner of its models.",
+    )
+    base_url: str = Field(description="Address of its API, up to and including `/v1`.")
+    api_key: SecretStr | None = Field(None, description="Key sent as bearer token.")
+    models: Names | None = Field(
+        None, description="Models to offer; left out, all that the server lists."
+    )
+    context_window: PositiveInt | None = Field(None, description="Window of its models, in tokens.")
+    prefill: bool | None = Field(
+        None, description="Whether it continues a last assistant message as its own beginning."
+    )
+    tools: bool | None = Field(None, description="Whether its models call tools.")
+    json_schema: bool | None = Field(None, description="Whether it holds output to a JSON schema.")
+    images: bool | None = Field(None, description="Whether its models see images.")
+    capable: bool | None = Field(
+        None, description="Whether its models are good enough for titles, summaries and facts."
+    )
+    price_in: NonNegativeFloat | None = Field(
+        None, description="Price of an input token, in millionths of the currency unit."
+    )
+    price_out: NonNegativeFloat | None = Field(
+        None, description="Price of an output token, in millionths of the currency unit."
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _http_address(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            msg = "a server's address starts with http:// or https://"
+            raise ValueError(msg)
+        return value.rstrip("/")
+
+
+class Models(Section):
+    """Which models there are, and how long to wait for them."""
+
+    default: str | None = Field(
+        None, description="Model of a new chat; left out, the first that is not `admin_only`."
+    )
+    local: str | None = Field(
+        "smollm2-135m-instruct",
+        description="Model that runs inside the process: a catalogue name, a `pypi:` or `hf:` "
+        "reference, or a path to a GGUF file; empty for none.",
+    )
+    threads: PositiveInt | None = Field(
+        None, description="Threads of the local model; left out, one per physical core."
+    )
+    parallel: PositiveInt = Field(4, description="Answers that the local model generates at once.")
+    scripted: bool = Field(
+        False, description="Offer the scripted model: a deterministic stand-in for tests."
+    )
+    discover: bool = Field(
+        True,
+        description="Look for model servers on this machine (Ollama, LM Studio, llama.cpp, "
+        "vLLM) and offer them to admins.",
+    )
+    servers: Annotated[tuple[ModelServer, ...], BeforeValidator(in_order)] = Field(
+        (),
+        description="OpenAI-compatible servers; in the environment a JSON list, or numbered "
+        "variables (`TERTULIA_MODELS__SERVERS__0__NAME`).",
+    )
+    openai_api_key: SecretStr | None = Field(
+        None, description="Key of OpenAI or a compatible service; also `OPENAI_API_KEY`."
+    )
+    openai_base_url: str | None = Field(
+        None, description="Address of that service; also `OPENAI_BASE_URL`. Left out: OpenAI's own."
+    )
+    connect_seconds: PositiveFloat = Field(10, description="Time to reach a model server.")
+    first_chunk_seconds: PositiveFloat = Field(
+        120, description="Time until a model's first output."
+    )
+    chunk_seconds: PositiveFloat = Field(
+        60, description="Longest silence of a model in mid-answer."
+    )
+    retries: NonNegativeInt = Field(
+        2, description="Further tries of a call that failed before its first output."
+    )
+
+    @field_validator("local", "default", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+
+LogLevel = Literal["debug", "info", "warning", "error"]

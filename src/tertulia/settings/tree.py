@@ -1,0 +1,144 @@
+"""The whole tree of settings."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tertulia.settings.sections import (
+    Feed,
+    Limits,
+    LogLevel,
+    Models,
+    Names,
+    Passwords,
+    Tokens,
+    Turns,
+)
+
+SECRET_LENGTH = 32
+
+
+def default_data() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("tertulia", appauthor=False))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address reaches this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Settings(BaseSettings):
+    """All settings. `tertulia.settings.load` reads the sources; a plain call reads none."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix="TERTULIA_",
+        env_nested_delimiter="__",
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8484, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    data: Path = Field(
+        default_factory=default_data,
+        description="Folder of the database, keys, models and the secret.",
+        json_schema_extra={"default_text": "`tertulia` in the user's data directory"},
+    )
+    auth: bool = Field(
+        True, description="Ask users to sign in. Off (`serve --no-auth`): one user, loopback only."
+    )
+    registration: Literal["auto", "open", "closed"] = Field(
+        "auto", description="Whether anybody may make an account; `auto`: on loopback only."
+    )
+    secret: SecretStr | None = Field(
+        None,
+        description="Signs tokens; at least 32 characters. Left out, one is made at first start "
+        "and kept in `secret_file`.",
+    )
+    secret_file: Path | None = Field(
+        None, description="File that holds the secret; left out, `secret` in the data folder."
+    )
+    allowed_hosts: Names = Field(
+        (), description="Host names that requests may name, beside loopback's own and `host`."
+    )
+    allowed_origins: Names = Field(
+        (),
+        description="Origins (`https://chat.example`) that pages may call from, beside the "
+        "server's own.",
+    )
+    store: str = Field("sqlite", description="Where conversations are kept (URL).")
+    queue: str = Field("memory", description="What rings workers (URL).")
+    eventlog: str = Field("sqlite", description="Where streamed events are kept (URL).")
+    cache: str = Field("memory", description="Rate limits and presence (URL).")
+    keys: str = Field("file", description="Where users' data keys are kept (URL).")
+    moderation: str = Field("none", description="Who judges what is said (URL).")
+    log_level: LogLevel = Field("info", description="Least severe log line that is written.")
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="Form of log lines; `auto`: console on a terminal, else JSON."
+    )
+    limits: Limits = Field(default_factory=Limits, description="Limits per user and request.")
+    turns: Turns = Field(default_factory=Turns, description="How responses run.")
+    feed: Feed = Field(default_factory=Feed, description="Connections of devices.")
+    tokens: Tokens = Field(default_factory=Tokens, description="How long sign-ins last.")
+    passwords: Passwords = Field(default_factory=Passwords, description="Rules for passwords.")
+    models: Models = Field(default_factory=Models, description="Models and their servers.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # `load` reads the others itself, to be able to say where a wrong value came from.
+        return (init_settings,)
+
+    @field_validator("data", "secret_file")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        # A relative path would change its meaning with the working directory.
+        return None if value is None else value.expanduser().absolute()
+
+    @field_validator("secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < SECRET_LENGTH:
+            msg = f"a secret has at least {SECRET_LENGTH} characters"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _single_user_stays_home(self) -> Settings:
+        if not self.auth and not self.on_loopback:
+            msg = (
+                f"without sign-in the server listens on loopback only, not on {self.host}; "
+                "leave out --no-auth, or set host to 127.0.0.1"
+            )
+            raise ValueError(msg)
+        return self
+
+    @property
+    def on_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+    @property
+    def registration_is_open(self) -> bool:
+        return self.registration == "open" or (self.registration == "auto" and self.on_loopback)
+
+    @property
+    def secret_path(self) -> Path:
+        return self.secret_file or self.data / "secret"
