@@ -1,0 +1,63 @@
+"""The schema's history, and the way along it, forward and back, without a file of settings."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from tertulia.errors import DataFolderError
+
+#: The newest revision: what this code reads and writes.
+HEAD: Final = "0001"
+
+#: Every revision of the history, oldest first.
+KNOWN: Final = ("0001",)
+
+
+def prepare_sqlite(path: Path) -> None:
+    """Bring the database at ``path`` to `HEAD`, making it if need be. Hold the folder's lock.
+
+    A database that is there already costs one small query; Alembic is imported only for work.
+
+    Raises:
+        DataFolderError: a newer version wrote it, or it is no database of ours.
+    """
+    version = _sqlite_version(path)
+    if version == HEAD:
+        return
+    if version is not None and version not in KNOWN:
+        raise DataFolderError(
+            f"The database {path} has schema {version}, which a newer version of Tertulia wrote; "
+            f"this version knows schemas up to {HEAD}. Start the newer version, or give this one "
+            "another data folder with --data.",
+            code="schema_too_new",
+        )
+    # A path is no part of a URL's text: it may hold `?` and `%`.
+    from sqlalchemy import URL
+
+    from tertulia.adapters.store.migrations.run import upgrade
+
+    upgrade(URL.create("sqlite", database=str(path)), HEAD)
+
+
+def _sqlite_version(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    try:
+        connection = sqlite3.connect(path)
+        try:
+            found = connection.execute(
+                "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+            ).fetchone()
+            if found is None:
+                return None
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            return None if row is None else str(row[0])
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        raise DataFolderError(
+            f"The database {path} cannot be read ({error}). Restore it from a backup, or give "
+            "another data folder with --data."
+        ) from error

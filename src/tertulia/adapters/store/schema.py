@@ -1,0 +1,236 @@
+"""The tables. Every one carries ``user_id``, so that users can be spread over databases.
+
+Columns of type `SEALED` hold what derives from talk, sealed with the user's key. Only types that
+pass to every driver as they are; flags are integers, hashes are hex. There are no foreign keys:
+rows are erased in small steps, and the log may live elsewhere.
+
+Indexes of what is unfinished lead with ``completed_at`` (always NULL there): partial where the
+database can, else their prefix selects as well.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+)
+
+metadata = MetaData()
+
+ID = String(64)
+HASH = String(128)
+WORD = String(32)
+#: With a length, so that MariaDB does not end it at 64 KiB.
+SEALED = LargeBinary(2**32 - 1)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", WORD, primary_key=True),
+    Column("value", HASH, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("email", String(320), nullable=False, unique=True),
+    Column("role", WORD, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("password_hash", String(512)),
+    Column("instructions", SEALED),
+    Column("default_model", String(256)),
+    # The user's row is locked by every transaction that counts on: so the numbers below have no
+    # gaps and rise in the order of the commits.
+    Column("feed_offset", BigInteger, nullable=False),
+    Column("responses", BigInteger, nullable=False),
+)
+
+logins = Table(
+    "logins",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("user_id", ID, nullable=False, index=True),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("refresh_hash", HASH, nullable=False, index=True),
+    Column("previous_hash", HASH, index=True),
+    Column("rotated_at", Double),
+    Column("revoked_at", Double),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("user_id", ID, nullable=False, index=True),
+    Column("name", String(256), nullable=False),
+    Column("prefix", WORD, nullable=False),
+    Column("key_hash", HASH, nullable=False, unique=True),
+    Column("created_at", Double, nullable=False),
+    Column("last_used_at", Double),
+    Column("revoked_at", Double),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("user_id", ID, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("title", SEALED),
+    Column("title_source", WORD),
+    Column("metadata", SEALED),
+    Column("head", ID),
+    Column("deleted_at", Double),
+    Index("conversations_of_user", "user_id", "deleted_at", "updated_at", "id"),
+)
+
+responses = Table(
+    "responses",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("user_id", ID, nullable=False),
+    # Counts the user's responses: the order of their creation, whatever the clock did.
+    Column("ordinal", BigInteger, nullable=False),
+    # `response`, or `items`: a finished node that no model made.
+    Column("kind", WORD, nullable=False),
+    Column("conversation_id", ID),
+    Column("previous_response_id", ID),
+    Column("regenerate_of", ID),
+    # Whose input items this response has: its own, or those of the first it regenerates.
+    Column("input_of", ID, nullable=False),
+    Column("store", Integer, nullable=False),
+    Column("background", Integer, nullable=False),
+    # Empty: the connection was closed before the response ended.
+    Column("connection_id", ID),
+    Column("model", String(256), nullable=False),
+    Column("tier", WORD, nullable=False),
+    Column("request", SEALED),
+    Column("status", WORD, nullable=False),
+    Column("incomplete_reason", WORD),
+    Column("error", SEALED),
+    Column("created_at", Double, nullable=False),
+    Column("admitted_at", Double),
+    Column("completed_at", Double),
+    Column("cancel_requested_at", Double),
+    # Set: a tombstone, kept for its children.
+    Column("erased_at", Double),
+    Column("attempt", Integer, nullable=False),
+    Column("crashes", Integer, nullable=False),
+    # The lease; both NULL when there is none.
+    Column("worker_id", ID),
+    Column("lease_until", Double),
+    # When the doorbell was last to be rung for it.
+    Column("rung_at", Double),
+    Column("last_sequence_number", BigInteger),
+    # Of the attempts that were handed over.
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("cost_micros", BigInteger, nullable=False),
+    Index("responses_of_conversation", "conversation_id", "ordinal"),
+    Index("responses_of_parent", "previous_response_id"),
+    Index("responses_of_input", "input_of"),
+)
+
+
+def _partial(name: str, *columns: str, where: ColumnElement[bool]) -> Index:
+    chosen = (responses.c[column] for column in columns)
+    return Index(name, *chosen, sqlite_where=where, postgresql_where=where)
+
+
+_open = responses.c.completed_at.is_(None)
+_partial("responses_open_of_user", "completed_at", "user_id", "ordinal", where=_open)
+_partial("responses_open", "completed_at", "admitted_at", "created_at", where=_open)
+_partial("responses_ephemeral", "store", "completed_at", where=responses.c.store == 0)
+_partial("responses_bound", "connection_id", where=responses.c.connection_id.is_not(None))
+
+items = Table(
+    "items",
+    metadata,
+    # The response whose `input_of` this is, or which put it out.
+    Column("response_id", ID, nullable=False),
+    # 0: input, 1: output.
+    Column("side", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("user_id", ID, nullable=False),
+    Column("item_id", String(128), nullable=False, index=True),
+    Column("body", SEALED, nullable=False),
+    PrimaryKeyConstraint("response_id", "side", "position"),
+)
+
+usage = Table(
+    "usage_of_responses",
+    metadata,
+    Column("response_id", ID, primary_key=True),
+    Column("user_id", ID, nullable=False),
+    Column("model", String(256), nullable=False),
+    Column("ended_at", Double, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("cost_micros", BigInteger, nullable=False),
+    Index("usage_of_user", "user_id", "ended_at"),
+    sqlite_with_rowid=False,
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("key_hash", HASH, primary_key=True),
+    Column("user_id", ID, nullable=False),
+    Column("body_hash", HASH, nullable=False),
+    # What the first request made.
+    Column("result_id", ID, nullable=False),
+    Column("expires_at", Double, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("user_id", ID, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("conversation_id", ID),
+    Column("body", SEALED, nullable=False),
+    PrimaryKeyConstraint("user_id", "number"),
+)
+
+# The event log, where it is co-located with the store.
+
+logs = Table(
+    "logs",
+    metadata,
+    Column("response_id", ID, primary_key=True),
+    Column("user_id", ID, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("last_number", BigInteger),
+    Column("ended_at", Double),
+    Column("updated_at", Double, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+frames = Table(
+    "frames",
+    metadata,
+    Column("response_id", ID, nullable=False),
+    Column("first_number", BigInteger, nullable=False),
+    Column("last_number", BigInteger, nullable=False),
+    Column("user_id", ID, nullable=False),
+    Column("body", SEALED, nullable=False),
+    PrimaryKeyConstraint("response_id", "first_number"),
+)
