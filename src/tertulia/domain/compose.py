@@ -126,8 +126,12 @@ class Composer:
         return made
 
     def begin(self) -> list[Frame]:
-        """What readers must have seen before the first word: opening frames that a lost log no
-        longer holds, and ``response.in_progress``."""
+        """What readers see before this attempt's first word: opening frames that a lost log no
+        longer holds, and ``response.in_progress`` with the output so far.
+
+        Every attempt begins with it, so that its terminal frame is never its first one and can
+        be derived from the row alone.
+        """
         frames = []
         if "response.created" not in self._kinds:
             shown = {"response": resource(msgspec.structs.replace(self._response, status="queued"))}
@@ -135,9 +139,8 @@ class Composer:
                 self._frame("response.created", shown),
                 self._frame("response.queued", shown),
             ]
-        if "response.in_progress" not in self._kinds:
-            shown = {"response": resource(self._response)}
-            frames.append(self._frame("response.in_progress", shown))
+        shown = {"response": resource(self._response, self.output)}
+        frames.append(self._frame("response.in_progress", shown))
         return frames
 
     def write(self, text: str) -> list[Frame]:
@@ -196,7 +199,9 @@ class Composer:
             frames.append(self._added(item))
             self._delta = event.argument_deltas(item.id, self._calls[index])
             self._text = []
-        if args and self._delta is not None and self._calls[index] == len(self._items) - 1:
+        if args:
+            if self._delta is None or self._calls[index] != len(self._items) - 1:
+                raise ValueError("a function call went on after the next item had begun")
             self._text.append(args)
             frames.append(self._deltas(self._delta, args))
         return frames

@@ -43,9 +43,7 @@ def opening_frames(response: Response) -> tuple[Frame, Frame]:
     return frame(0, "response.created", shown), frame(1, "response.queued", shown)
 
 
-def terminal_frame(
-    response: Response, output: tuple[Item, ...], continues: int | None = None
-) -> Frame:
+def terminal_frame(response: Response, output: tuple[Item, ...]) -> Frame:
     """The last frame, derived from a terminal row and its output items alone.
 
     Raises:
@@ -57,7 +55,6 @@ def terminal_frame(
         response.last_sequence_number,
         TERMINAL_EVENT[response.status],
         {"response": resource(response, output)},
-        continues,
     )
 
 

@@ -1,0 +1,28 @@
+"""What a client asks for, parsed and checked for shape, before anything is decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tertulia.domain.item import Item
+from tertulia.domain.response import Request
+from tertulia.ports.turns import HEAD, Idempotency
+
+__all__ = ["HEAD", "Ask", "Idempotency"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request for one response. ``request.model`` may be empty: the default model."""
+
+    request: Request
+    input: tuple[Item, ...]
+    #: A response id, None for a root, or `HEAD`.
+    parent: str | None = None
+    conversation_id: str | None = None
+    regenerate_of: str | None = None
+    store: bool = True
+    background: bool = False
+    #: The connection a ``store=false`` response is bound to.
+    connection_id: str | None = None
+    idempotency: Idempotency | None = None

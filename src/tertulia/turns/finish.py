@@ -1,0 +1,47 @@
+"""The end of a response, exactly once: the transaction, then the terminal frame."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tertulia.errors import Fenced, Unavailable
+from tertulia.ports.turns import Finished, Outcome
+from tertulia.turns.parts import Parts
+from tertulia.turns.submit import ring
+
+#: Seconds between tries while the store does not answer: first, and at most.
+RETRY_FIRST, RETRY_MOST = 0.1, 5.0
+
+
+async def finish(parts: Parts, outcome: Outcome) -> Finished:
+    """Commit ``outcome`` and tell the readers. While the store is away it is tried again: what
+    was generated waits here, and a worker that dies is replaced.
+
+    Raises:
+        Fenced: another attempt holds the response; nothing was written.
+    """
+    pause = RETRY_FIRST
+    while True:
+        try:
+            finished = await parts.store.finish(outcome, parts.limits)
+            break
+        except Unavailable:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, RETRY_MOST)
+    await announce(parts, finished)
+    return finished
+
+
+async def announce(parts: Parts, finished: Finished) -> None:
+    """After the terminal transaction: the terminal frame, and a ring for whoever may run now.
+
+    Both can be made up for: a reader or the sweeper appends the frame, the sweeper rings.
+    """
+    if not finished.logged:
+        response = finished.response
+        attempt = max(1, response.attempt)
+        try:
+            await parts.log.append(response.user_id, response.id, attempt, [finished.frame])
+        except (Fenced, Unavailable):
+            pass
+    await ring(parts, finished.admitted)

@@ -1,0 +1,346 @@
+"""Run one attempt: from the claim to the end of the response, or to handing it over.
+
+    open the log (fence) → take over what it holds → context → model → gate → coalesce → append
+    → all acknowledged → finish
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+
+from tertulia.domain.compose import Composer
+from tertulia.domain.continuation import Overlap
+from tertulia.domain.item import ItemStatus
+from tertulia.domain.response import Failure, IncompleteReason, Response, Status, Usage
+from tertulia.errors import Fenced, ModelError, ModelGarbage, TertuliaError, Unavailable
+from tertulia.ports.model import (
+    Chunk,
+    Finished,
+    Model,
+    ReasoningChunk,
+    TextChunk,
+    ToolCallChunk,
+)
+from tertulia.ports.turns import Finished as FinishedResponse
+from tertulia.ports.turns import Outcome
+from tertulia.turns.append import Coalescer, Key, LogWriter
+from tertulia.turns.context import Context, assemble
+from tertulia.turns.finish import finish
+from tertulia.turns.moderate import Gate
+from tertulia.turns.parts import Parts
+
+
+class Stop(Enum):
+    """Why an attempt ends before its model has finished."""
+
+    CANCELLED = "cancelled"
+    DEADLINE = "deadline"
+    #: The lease is held by nobody or another: touch nothing any more.
+    LOST = "lost"
+    #: This process is about to end: give the lease back.
+    HANDOVER = "handover"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    status: Status
+    reason: IncompleteReason | None = None
+    error: Failure | None = None
+    #: How the item that is still open ends.
+    item: ItemStatus = "incomplete"
+
+
+class Attempt:
+    """One execution of one claimed response. `run` once; `stop` at any time."""
+
+    def __init__(self, parts: Parts, response: Response) -> None:
+        self._parts = parts
+        self.response = response
+        self._stop: Stop | None = None
+        self._scope: asyncio.Timeout | None = None
+        self._usage = Usage()
+
+    def stop(self, why: Stop) -> None:
+        """End the attempt soon. A lost lease overrules every other reason."""
+        if self._stop is None or why is Stop.LOST:
+            self._stop = why
+        if self._scope is not None:
+            self._scope.reschedule(asyncio.get_running_loop().time())
+
+    async def run(self) -> FinishedResponse | None:
+        """The committed end; None when the response was handed over or lost."""
+        response, parts = self.response, self._parts
+        writer = LogWriter(
+            parts.log,
+            response.user_id,
+            response.id,
+            response.attempt,
+            on_cancel=partial(self.stop, Stop.CANCELLED),
+            on_lost=partial(self.stop, Stop.LOST),
+        )
+        try:
+            held = await parts.log.open(response.user_id, response.id, response.attempt)
+            composer = Composer(response, held)
+            ending = await self._write(composer, writer)
+            if self._stop is Stop.LOST:
+                return None
+            if ending is None:
+                await writer.drain()
+                await parts.store.release(response.id, response.attempt, self._spent(composer))
+                return None
+            writer.put(composer.end(ending.item))
+            await writer.drain()
+            return await finish(parts, self._outcome(composer, ending))
+        except Fenced:
+            return None
+        except Unavailable:
+            # The log could not be opened: leave the lease to expire, another attempt follows.
+            return None
+        finally:
+            writer.close()
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def _spent(self, composer: Composer) -> Usage:
+        spent = self.response.spent.plus(self._usage)
+        if composer.prefix and self.response.spent == Usage():
+            # The attempt that wrote the prefix died untold: count at least what it wrote.
+            model = self._parts.models.get(self.response.request.model, admin=True)
+            written = model.count_tokens(composer.prefix)
+            price = round(written * model.info.price_out)
+            spent = spent.plus(Usage(output_tokens=written, cost_micros=price))
+        return spent
+
+    def _outcome(self, composer: Composer, ending: Ending) -> Outcome:
+        try:
+            usage = self._spent(composer)
+        except TertuliaError:  # the model is gone from this process
+            usage = self.response.spent.plus(self._usage)
+        return Outcome(
+            response_id=self.response.id,
+            user_id=self.response.user_id,
+            attempt=self.response.attempt,
+            status=ending.status,
+            output=composer.output,
+            usage=usage,
+            last_sequence_number=composer.next_number,
+            incomplete_reason=ending.reason,
+            error=ending.error,
+        )
+
+    def _stopped(self, composer: Composer) -> Ending | None:
+        """The ending for the reason this attempt was stopped; None: hand over."""
+        if self._stop is Stop.CANCELLED:
+            return Ending("cancelled")
+        if self._stop is Stop.DEADLINE:
+            minutes = round(self._parts.timing.running / 60)
+            failure = Failure("expired", f"The answer took longer than {minutes} minutes.")
+            return _broken(composer, failure)
+        return None
+
+    def _foregone(self, composer: Composer) -> Ending | None:
+        """An end that is known before any model is called."""
+        response = self.response
+        if response.cancel_requested_at is not None:
+            return Ending("cancelled")
+        if composer.complete:
+            if composer.cut_short:
+                return Ending("incomplete", "max_output_tokens")
+            return Ending("completed", item="completed")
+        if response.crashes >= self._parts.timing.max_crashes:
+            failure = Failure(
+                "crashed",
+                f"The server stopped {response.crashes} times while answering this message.",
+            )
+            return _broken(composer, failure)
+        if not composer.resumable:
+            return Ending("incomplete", "interrupted")
+        return None
+
+    # --- generation --------------------------------------------------------------------------
+
+    async def _write(self, composer: Composer, writer: LogWriter) -> Ending | None:
+        """Generate into ``writer``; None when stopped for a reason that ends nothing."""
+        foregone = self._foregone(composer)
+        if foregone is not None:
+            writer.put(composer.begin())
+            return foregone
+        if self._stop is not None:
+            return self._stop_before_begin(composer, writer)
+        begun = False
+        try:
+            async with asyncio.timeout(None) as self._scope:
+                model = self._parts.models.get(self.response.request.model, admin=True)
+                await model.ready()
+                self._set_deadline()
+                branch = await self._parts.store.branch(self.response.user_id, self.response.id)
+                context = assemble(self.response, branch, model, composer.prefix)
+                writer.put(composer.begin())
+                begun = True
+                if composer.prefix and not self._may_continue(model):
+                    return Ending("incomplete", "interrupted")
+                return await self._generate(model, context, composer, writer)
+        except TimeoutError:
+            self._stop = self._stop or Stop.DEADLINE
+            if not begun:
+                return self._stop_before_begin(composer, writer)
+            return self._stopped(composer)
+        except Unavailable:
+            if not begun:
+                return None  # the store is away: hand over, nothing was shown
+            raise
+        except ModelError as error:
+            if not begun:
+                writer.put(composer.begin())
+            return _broken(composer, Failure(error.code, error.message))
+        except TertuliaError as error:
+            if not begun:
+                writer.put(composer.begin())
+            return Ending("failed", error=Failure(error.code, error.message))
+        finally:
+            self._scope = None
+
+    def _stop_before_begin(self, composer: Composer, writer: LogWriter) -> Ending | None:
+        ending = self._stopped(composer)
+        if ending is not None:
+            writer.put(composer.begin())
+        return ending
+
+    def _set_deadline(self) -> None:
+        """The time a model may take counts from when it could begin."""
+        if self._scope is not None and self._stop is None:
+            now = asyncio.get_running_loop().time()
+            self._scope.reschedule(now + self._parts.timing.running)
+
+    def _may_continue(self, model: Model) -> bool:
+        """Text under a JSON schema goes on only where the grammar sees its beginning."""
+        return self.response.request.text_format["type"] == "text" or model.info.prefill
+
+    async def _generate(
+        self, model: Model, context: Context, composer: Composer, writer: LogWriter
+    ) -> Ending:
+        pen = _Pen(self._parts, composer, writer, context.repeated)
+        finished: Finished | None = None
+        try:
+            async with aclosing(model.generate(context.call)) as batches:
+                async for batch in batches:
+                    for chunk in batch:
+                        if isinstance(chunk, Finished):
+                            finished = chunk
+                        else:
+                            await pen.write(chunk)
+                    if pen.withheld:
+                        break
+                    if writer.crowded:
+                        await writer.drain()
+            if not pen.withheld:
+                await pen.finish()
+        except ValueError as error:
+            raise ModelGarbage("The model's function calls were out of order.") from error
+        finally:
+            # What was said before an error or a stop is kept, short of what no judge has passed.
+            pen.flush()
+            self._usage = self._counted(model, context, pen, finished)
+        if pen.withheld:
+            return Ending("incomplete", "content_filter")
+        if finished is None:
+            raise ModelGarbage("The model's answer ended without saying why.")
+        if finished.reason == "length":
+            return Ending("incomplete", "max_output_tokens")
+        if finished.reason == "content_filter":
+            return Ending("incomplete", "content_filter")
+        return Ending("completed", item="completed")
+
+    def _counted(
+        self, model: Model, context: Context, pen: _Pen, finished: Finished | None
+    ) -> Usage:
+        told = finished.usage if finished else None
+        tokens_in = told.input_tokens if told else context.tokens
+        tokens_out = told.output_tokens if told else model.count_tokens("".join(pen.said))
+        price = tokens_in * model.info.price_in + tokens_out * model.info.price_out
+        return Usage(
+            input_tokens=tokens_in,
+            output_tokens=tokens_out,
+            cached_tokens=told.cached_tokens if told else 0,
+            reasoning_tokens=told.reasoning_tokens if told else 0,
+            cost_micros=round(price),
+        )
+
+
+class _Pen:
+    """From chunks to frames: overlap dropped, judged, coalesced, composed, appended."""
+
+    def __init__(
+        self, parts: Parts, composer: Composer, writer: LogWriter, repeated: str
+    ) -> None:
+        self._composer = composer
+        self._writer = writer
+        self._overlap = Overlap(repeated)
+        judge = parts.judge
+        self._gates = (
+            {"text": Gate(judge, composer.prefix), "reasoning": Gate(judge)} if judge else {}
+        )
+        self._coalescer = Coalescer(
+            self._emit, interval=parts.timing.flush, max_bytes=parts.timing.flush_bytes
+        )
+        self._names: dict[int, tuple[str | None, str | None]] = {}
+        #: Everything the model said in this attempt, for counting.
+        self.said: list[str] = []
+
+    @property
+    def withheld(self) -> bool:
+        return any(gate.withheld for gate in self._gates.values())
+
+    async def write(self, chunk: Chunk) -> None:
+        if isinstance(chunk, TextChunk):
+            self.said.append(chunk.text)
+            await self._pass("text", self._overlap.push(chunk.text))
+        elif isinstance(chunk, ReasoningChunk):
+            self.said.append(chunk.text)
+            await self._pass("reasoning", chunk.text)
+        elif isinstance(chunk, ToolCallChunk):
+            self.said.append(chunk.arguments)
+            if chunk.index not in self._names:
+                await self.finish()  # text before a call is complete, and judged whole
+                self._names[chunk.index] = (chunk.call_id, chunk.name)
+                self._emit(("call", chunk.index), "")
+            self._coalescer.add(("call", chunk.index), chunk.arguments)
+
+    async def _pass(self, kind: str, text: str) -> None:
+        gate = self._gates.get(kind)
+        if gate is not None:
+            text = await gate.push(text)
+        self._coalescer.add((kind, 0), text)
+
+    async def finish(self) -> None:
+        """The model has ended: release what was held back on the way."""
+        await self._pass("text", self._overlap.finish())
+        for kind, gate in self._gates.items():
+            self._coalescer.add((kind, 0), await gate.finish())
+        self._coalescer.flush()
+
+    def flush(self) -> None:
+        """Append what is ready; nothing more is written after it."""
+        self._coalescer.flush()
+
+    def _emit(self, key: Key, text: str) -> None:
+        kind, index = key
+        if kind == "text":
+            frames = self._composer.write(text)
+        elif kind == "reasoning":
+            frames = self._composer.think(text)
+        else:
+            call_id, name = self._names[index]
+            frames = self._composer.call(index, call_id, name, text)
+        self._writer.put(frames)
+
+
+def _broken(composer: Composer, failure: Failure) -> Ending:
+    """What was shown is kept as an interrupted answer; with nothing shown it is a failure."""
+    if composer.shown:
+        return Ending("incomplete", "interrupted", failure)
+    return Ending("failed", error=failure)

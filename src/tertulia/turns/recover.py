@@ -1,0 +1,56 @@
+"""The one recovery: what died is found in the store and rung for again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tertulia.errors import Unavailable
+from tertulia.ports.turns import Swept
+from tertulia.turns.finish import announce
+from tertulia.turns.parts import Parts
+from tertulia.turns.submit import ring
+
+
+class Sweeper:
+    """Takes over expired leases, but only after the store has answered for a whole lease without
+    error: an outage expires nobody, because nobody could renew during it."""
+
+    def __init__(self, parts: Parts, clock: Callable[[], float] = time.monotonic) -> None:
+        self._parts = parts
+        self._clock = clock
+        self._answering_since: float | None = None
+
+    async def sweep(self) -> Swept | None:
+        """One pass; None when the store did not answer."""
+        timing = self._parts.timing
+        now = self._clock()
+        if self._answering_since is None:
+            self._answering_since = now
+        try:
+            swept = await self._parts.store.sweep(
+                self._parts.limits,
+                waiting_seconds=timing.waiting,
+                take_over=now - self._answering_since >= timing.lease,
+                ring_after_seconds=timing.sweep,
+            )
+        except Unavailable:
+            self._answering_since = None
+            return None
+        for finished in swept.finished:
+            await announce(self._parts, finished)
+        await ring(self._parts, swept.ring)
+        return swept
+
+    async def purge(self) -> int:
+        """Erase what has outlived its time, in store and log; 0 when they do not answer."""
+        timing = self._parts.timing
+        try:
+            rows = await self._parts.store.purge(
+                ephemeral_seconds=timing.ephemeral,
+                undo_seconds=timing.undo,
+                feed_history=timing.feed_history,
+            )
+            return rows + await self._parts.log.purge(timing.log_retention)
+        except Unavailable:
+            return 0

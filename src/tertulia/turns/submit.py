@@ -1,0 +1,122 @@
+"""Accept a message: after this it will be answered, whatever dies.
+
+`submit` returns an id and never streams; the submitter reads the log like everyone else.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tertulia.domain.conversation import derived_title
+from tertulia.domain.ids import RESPONSE, new_id
+from tertulia.domain.item import FunctionCallOutput, InputText, Item, Message
+from tertulia.domain.principal import Principal
+from tertulia.domain.response import Response
+from tertulia.errors import ContextTooLong, Fenced, InvalidInput, Unavailable
+from tertulia.ports.model import Model
+from tertulia.ports.turns import Submission, Submitted
+from tertulia.turns.ask import Ask
+from tertulia.turns.parts import Parts
+
+
+async def submit(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
+    """Accept ``ask``; when it returns, the message is durable and will be answered.
+
+    Raises:
+        NotFound: model, conversation, parent or ``regenerate_of``.
+        InvalidInput: the combination of fields makes no sense, or there is nothing to answer.
+        ContextTooLong: the input alone exceeds the model's window.
+        Conflict, RateLimited, Unavailable: see `tertulia.ports.turns.Turns.submit`.
+    """
+    model = parts.models.get(ask.request.model or None, admin=principal.admin)
+    _check(ask, model)
+    request = msgspec.structs.replace(ask.request, model=model.info.id)
+    response = Response(
+        id=new_id(RESPONSE),
+        user_id=principal.user_id,
+        request=request,
+        status="queued",
+        created_at=0.0,
+        conversation_id=ask.conversation_id,
+        regenerate_of=ask.regenerate_of,
+        store=ask.store,
+        background=ask.background,
+        connection_id=ask.connection_id,
+    )
+    submitted = await parts.store.submit(
+        Submission(
+            response=response,
+            input=ask.input,
+            parent=ask.parent,
+            title=_title(ask.input) if ask.conversation_id else None,
+            idempotency=ask.idempotency,
+        ),
+        parts.limits,
+    )
+    if not submitted.replayed and not submitted.logged:
+        await _open_log(parts, submitted)
+    await ring(parts, submitted.admitted)
+    return submitted
+
+
+async def ring(parts: Parts, response_ids: tuple[str, ...]) -> None:
+    """Ring for admitted responses. A ring that is lost is made up for by the sweeper."""
+    if response_ids:
+        try:
+            await parts.queue.ring(response_ids)
+        except Unavailable:
+            return
+
+
+async def _open_log(parts: Parts, submitted: Submitted) -> None:
+    """Where log and store are two systems. A worker that was faster has written the same."""
+    response = submitted.response
+    try:
+        await parts.log.open(response.user_id, response.id, 1)
+        await parts.log.append(response.user_id, response.id, 1, submitted.frames)
+    except (Fenced, Unavailable):
+        return
+
+
+def _title(items: tuple[Item, ...]) -> str | None:
+    for item in items:
+        if isinstance(item, Message) and item.role == "user":
+            return derived_title(item.text)
+    return None
+
+
+def _check(ask: Ask, model: Model) -> None:
+    """Refuse now what no worker could answer."""
+    if ask.regenerate_of is not None and ask.input:
+        raise InvalidInput("regenerate_of reuses that response's input: leave input out.",
+                           param="input")
+    if not ask.store and ask.background:
+        raise InvalidInput("background needs store=true: nobody could fetch it.", param="store")
+    if not ask.store and ask.conversation_id:
+        raise InvalidInput("A conversation keeps its responses: leave store=false out.",
+                           param="store")
+    if not ask.input and ask.regenerate_of is None and not ask.parent:
+        raise InvalidInput("There is nothing to answer: input is empty.", param="input")
+    for index, item in enumerate(ask.input):
+        if isinstance(item, Message) and item.role == "user" and not _says_something(item):
+            raise InvalidInput("The message is empty.", param=f"input[{index}].content",
+                               code="empty_message")
+    needed = sum(_tokens(model, item) for item in ask.input)
+    if needed > model.info.context_window:
+        raise ContextTooLong(
+            f"The input has about {needed} tokens; {model.info.id} takes "
+            f"{model.info.context_window}. Shorten it or choose a model with a larger window.",
+            param="input",
+        )
+
+
+def _says_something(message: Message) -> bool:
+    return any(not isinstance(p, InputText) or p.text.strip() for p in message.content)
+
+
+def _tokens(model: Model, item: Item) -> int:
+    """Tokens of an item's text, counted exactly only when it may matter."""
+    text = item.text if isinstance(item, Message | FunctionCallOutput) else ""
+    if len(text) < model.info.context_window:  # no token is shorter than a character's quarter
+        return len(text) // 4
+    return model.count_tokens(text)
