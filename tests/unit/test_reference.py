@@ -1,0 +1,35 @@
+"""The committed reference pages are what the code would print now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from tertulia import cli, reference
+
+PAGES = Path(__file__).parents[2] / "docs" / "reference"
+
+
+@pytest.mark.parametrize("name", ["settings", "cli"])
+def test_the_reference_is_fresh(name: str) -> None:
+    page = (
+        reference.settings_page()
+        if name == "settings"
+        else reference.cli_page(typer.main.get_command(cli.app))
+    )
+    assert (PAGES / f"{name}.md").read_text(encoding="utf-8") == page, "run `make docs`"
+
+
+def test_the_page_is_the_same_for_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = reference.settings_page()
+    monkeypatch.setenv("HOME", "/somewhere/else")
+    monkeypatch.setenv("TERTULIA_PORT", "9")
+    assert reference.settings_page() == page
+    assert "/somewhere" not in page
+
+
+def test_a_kind_without_words_is_noticed() -> None:
+    with pytest.raises(TypeError, match="no words for"):
+        reference.kind(object)
