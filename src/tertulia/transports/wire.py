@@ -1,0 +1,150 @@
+"""Bodies of the Responses API, parsed into what the turn pipeline works with.
+
+Source: Open Responses, ``CreateResponseBody``, and the Conversations fields of the official
+``openai`` SDK; ``conversation`` together with ``previous_response_id``, and ``regenerate_of``, are
+ours. Fields that the standard does not know are ignored, as it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import msgspec
+
+from tertulia.domain.response import Request, ServiceTier
+from tertulia.ports.turns import HEAD
+from tertulia.settings.sections import Limits
+from tertulia.transports.wire_field import Field
+from tertulia.transports.wire_items import parse_input
+from tertulia.transports.wire_options import (
+    parse_metadata,
+    parse_reasoning,
+    parse_text_format,
+    parse_tool_choice,
+    parse_tools,
+)
+from tertulia.turns.ask import Ask
+
+#: They say how the result is delivered, not what it is, so a retry may change them.
+_DELIVERY = frozenset({"type", "request_id", "stream", "stream_options"})
+
+_sorted = msgspec.json.Encoder(order="sorted")
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """A request for a response, and whether its stream is wanted in the same answer."""
+
+    ask: Ask
+    stream: bool
+
+
+def parse_create(body: Mapping[str, Any], limits: Limits) -> Create:
+    """The body of ``POST /v1/responses``, or of the feed's ``response.create``.
+
+    Raises:
+        InvalidInput: a field is wrong; ``param`` is its path.
+    """
+    top = Field(body)
+    conversation = _conversation(top.get("conversation"))
+    if conversation is not None and "previous_response_id" not in body:
+        parent: str | None = HEAD
+    else:
+        parent = _optional_id(top.get("previous_response_id"))
+    options = top.get("stream_options")
+    if not options.missing:
+        options.object()
+    include = top.get("include")
+    if not include.missing:
+        for each in include.items(at_most=64):
+            each.text()
+    ask = Ask(
+        request=_request(top, limits),
+        input=parse_input(top.get("input"), message_chars=limits.message_chars),
+        parent=parent,
+        conversation_id=conversation,
+        regenerate_of=_optional_id(top.get("regenerate_of")),
+        store=_boolean(top.get("store"), default=True),
+        background=_boolean(top.get("background"), default=False),
+    )
+    return Create(ask, stream=_boolean(top.get("stream"), default=False))
+
+
+def canonical(body: Mapping[str, Any]) -> bytes:
+    """What of a body an idempotency key stands for: two bodies are the same when they ask for the
+    same thing, in whatever order, over whatever transport."""
+    asked = {name: value for name, value in body.items() if name not in _DELIVERY}
+    return _sorted.encode(asked)
+
+
+def _request(top: Field, limits: Limits) -> Request:
+    tools = parse_tools(top.get("tools"))
+    text = top.get("text")
+    shape = Field({}, "text") if text.missing else text
+    tier = _choice(top.get("service_tier"), "default", "auto", "flex", "priority")
+    top_logprobs = top.get("top_logprobs")
+    parallel = top.get("parallel_tool_calls")
+    return Request(
+        model=_text(top.get("model"), 256) or "",
+        instructions=_text(top.get("instructions"), limits.instruction_chars),
+        tools=tools,
+        tool_choice=parse_tool_choice(top.get("tool_choice"), tools),
+        parallel_tool_calls=_boolean(parallel, default=True),
+        text_format=parse_text_format(shape.get("format")),
+        verbosity=_verbosity(shape.get("verbosity")),
+        temperature=_number(top.get("temperature"), 0, 2),
+        top_p=_number(top.get("top_p"), 0, 1),
+        presence_penalty=_number(top.get("presence_penalty"), -2, 2),
+        frequency_penalty=_number(top.get("frequency_penalty"), -2, 2),
+        top_logprobs=0 if top_logprobs.missing else top_logprobs.integer(0, 20),
+        max_output_tokens=_integer(top.get("max_output_tokens"), 16),
+        max_tool_calls=_integer(top.get("max_tool_calls"), 1),
+        truncation=cast(
+            'Literal["auto", "disabled"]', _choice(top.get("truncation"), "disabled", "auto")
+        ),
+        reasoning=parse_reasoning(top.get("reasoning")),
+        metadata=parse_metadata(top.get("metadata")),
+        # We have one answer to "choose for me".
+        service_tier=cast(ServiceTier, "default" if tier == "auto" else tier),
+        safety_identifier=_text(top.get("safety_identifier"), 64),
+        prompt_cache_key=_text(top.get("prompt_cache_key"), 64),
+    )
+
+
+def _conversation(field: Field) -> str | None:
+    """An id, or an object that holds one."""
+    if isinstance(field.value, dict):
+        return field.get("id").text(at_least=1, at_most=128)
+    return _optional_id(field)
+
+
+def _optional_id(field: Field) -> str | None:
+    return None if field.missing else field.text(at_least=1, at_most=128)
+
+
+def _text(field: Field, at_most: int) -> str | None:
+    return None if field.missing else field.text(at_most=at_most)
+
+
+def _boolean(field: Field, *, default: bool) -> bool:
+    return default if field.missing else field.boolean()
+
+
+def _integer(field: Field, low: int) -> int | None:
+    return None if field.missing else field.integer(low, 2**31 - 1)
+
+
+def _number(field: Field, low: float, high: float) -> float | None:
+    return None if field.missing else field.number(low, high)
+
+
+def _choice(field: Field, default: str, *others: str) -> str:
+    return default if field.missing else field.choice(default, *others)
+
+
+def _verbosity(field: Field) -> Literal["low", "medium", "high"] | None:
+    if field.missing:
+        return None
+    return cast('Literal["low", "medium", "high"]', field.choice("low", "medium", "high"))
