@@ -1,0 +1,1 @@
+"""Where users' data keys are kept, apart from what they seal."""
