@@ -10,7 +10,7 @@ help: ## what there is to make
 
 .PHONY: run
 run: setup ## start Tertulia and open it in a browser
-	@$(BIN)/tertulia serve --open
+	@exec $(BIN)/tertulia serve --open
 
 .PHONY: test
 test: dev ## everything that must hold before a change lands
@@ -24,6 +24,32 @@ setup: ## make .venv and the web client, as far as they changed
 dev: ## the same, with the tools that tests need
 	@python=$$(scripts/python.sh) && "$$python" scripts/setup.py --dev
 
+.PHONY: lint
+lint: dev ## style, types and import rules
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
+
+.PHONY: format
+format: dev ## lay the code out, and fix what can be fixed safely
+	@$(BIN)/ruff check --fix-only . ; $(BIN)/ruff format .
+
+.PHONY: unit
+unit: dev ## the quick tests
+	@$(BIN)/python -m pytest -q tests/unit
+
+.PHONY: docs
+docs: setup ## make the reference pages again
+	@$(BIN)/tertulia config doc > docs/reference/settings.md
+	@$(BIN)/tertulia config doc --cli > docs/reference/cli.md
+
+.PHONY: wheel
+wheel: setup ## a wheel with the web client in it, in dist/
+	@rm -f dist/*.whl && $(BIN)/hatchling build -t wheel
+
 .PHONY: lock
-lock: dev ## resolve the locks again, newest versions allowed
-	@sh scripts/lock.sh --upgrade
+lock: dev ## resolve the locks again; UPGRADE=--upgrade takes the newest versions
+	@sh scripts/lock.sh $(UPGRADE)
+
+.PHONY: clean
+clean: ## remove all that was made here, but no data
+	@rm -rf .venv build dist src/tertulia/web web/node_modules .mypy_cache .ruff_cache \
+		.pytest_cache .hypothesis .import_linter_cache

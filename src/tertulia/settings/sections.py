@@ -63,7 +63,7 @@ class Limits(Section):
         200, description="Longest title of a conversation, in characters."
     )
     instruction_chars: PositiveInt = Field(
-        32_000, description="Longest instructions of a request or of a user, in characters."
+        32_768, description="Longest instructions of a request or of a user, in characters."
     )
     json_depth: PositiveInt = Field(64, description="Deepest nesting of a JSON body.")
     connections_per_user: PositiveInt = Field(
