@@ -18,37 +18,37 @@ class _Tagged(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
     pass
 
 
-class InputText(_Tagged, tag="input_text"):
+class InputText(_Tagged, frozen=True, tag="input_text"):
     text: str
 
 
-class InputImage(_Tagged, tag="input_image"):
+class InputImage(_Tagged, frozen=True, tag="input_image"):
     image_url: str
     detail: Literal["low", "high", "auto"] = "auto"
 
 
-class OutputText(_Tagged, tag="output_text"):
+class OutputText(_Tagged, frozen=True, tag="output_text"):
     text: str
     annotations: tuple[dict[str, Any], ...] = ()
     logprobs: tuple[dict[str, Any], ...] = ()
 
 
-class Refusal(_Tagged, tag="refusal"):
+class Refusal(_Tagged, frozen=True, tag="refusal"):
     refusal: str
 
 
-class ReasoningText(_Tagged, tag="reasoning_text"):
+class ReasoningText(_Tagged, frozen=True, tag="reasoning_text"):
     text: str
 
 
-class SummaryText(_Tagged, tag="summary_text"):
+class SummaryText(_Tagged, frozen=True, tag="summary_text"):
     text: str
 
 
 Part = InputText | InputImage | OutputText | Refusal
 
 
-class Message(_Tagged, tag="message"):
+class Message(_Tagged, frozen=True, tag="message"):
     id: str
     role: Role
     content: tuple[Part, ...]
@@ -60,7 +60,7 @@ class Message(_Tagged, tag="message"):
         return "".join(p.text for p in self.content if isinstance(p, InputText | OutputText))
 
 
-class FunctionCall(_Tagged, tag="function_call"):
+class FunctionCall(_Tagged, frozen=True, tag="function_call"):
     id: str
     call_id: str
     name: str
@@ -68,7 +68,7 @@ class FunctionCall(_Tagged, tag="function_call"):
     status: ItemStatus = "completed"
 
 
-class FunctionCallOutput(_Tagged, tag="function_call_output"):
+class FunctionCallOutput(_Tagged, frozen=True, tag="function_call_output"):
     id: str
     call_id: str
     output: str | tuple[Part, ...]
@@ -81,7 +81,7 @@ class FunctionCallOutput(_Tagged, tag="function_call_output"):
         return "".join(p.text for p in self.output if isinstance(p, InputText | OutputText))
 
 
-class Reasoning(_Tagged, tag="reasoning"):
+class Reasoning(_Tagged, frozen=True, tag="reasoning"):
     id: str
     summary: tuple[SummaryText, ...] = ()
     content: tuple[ReasoningText, ...] = ()

@@ -76,7 +76,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tools: tuple[dict[str, Any], ...] = ()
     tool_choice: str | dict[str, Any] = "auto"
     parallel_tool_calls: bool = True
-    text_format: dict[str, Any] = {"type": "text"}
+    text_format: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "text"})
     verbosity: Literal["low", "medium", "high"] | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -164,7 +164,5 @@ def resource(response: Response, output: tuple[Item, ...] = ()) -> dict[str, Any
         "metadata": r.metadata,
         "safety_identifier": r.safety_identifier,
         "prompt_cache_key": r.prompt_cache_key,
-        "conversation": (
-            {"id": response.conversation_id} if response.conversation_id else None
-        ),
+        "conversation": ({"id": response.conversation_id} if response.conversation_id else None),
     }

@@ -100,7 +100,4 @@ class Transcript:
     @property
     def open_item(self) -> dict[str, Any] | None:
         """The item that has begun and not ended, if any."""
-        for item in reversed(self.items):
-            if item["id"] not in self.closed:
-                return item
-        return None
+        return next((i for i in reversed(self.items) if i["id"] not in self.closed), None)

@@ -91,9 +91,7 @@ class Conversations(Protocol):
         """The conversation and all its nodes in the order of creation."""
         ...
 
-    async def add_items(
-        self, user_id: str, conversation_id: str, items: tuple[Item, ...]
-    ) -> Node:
+    async def add_items(self, user_id: str, conversation_id: str, items: tuple[Item, ...]) -> Node:
         """Put items after the head, as a completed node that no model made."""
         ...
 

@@ -192,8 +192,9 @@ class Model(Protocol):
     def generate(self, call: Call) -> AsyncGenerator[Sequence[Chunk], None]:
         """Generate; yields batches (all chunks of one read), the last batch ending in `Finished`.
 
-        Closing the iterator (``contextlib.aclosing``), or cancelling the task that reads it, stops generation within one
-        token and frees what it held. Nothing is retried after the first chunk was yielded.
+        Closing the iterator (``contextlib.aclosing``), or cancelling the task that reads it, stops
+        generation within one token and frees what it held. Nothing is retried after the first
+        chunk was yielded.
 
         Raises:
             ModelError: one of its kinds; what was yielded before stands.

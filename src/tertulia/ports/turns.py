@@ -138,7 +138,9 @@ class Turns(Protocol):
         """
         ...
 
-    async def claim(self, response_id: str, worker_id: str, lease_seconds: float) -> Response | None:
+    async def claim(
+        self, response_id: str, worker_id: str, lease_seconds: float
+    ) -> Response | None:
         """Take an admitted, unleased response: attempt + 1, status ``in_progress``, a lease.
 
         None when there is nothing to do: unknown, terminal, not admitted, or leased by another.
@@ -215,4 +217,3 @@ class Turns(Protocol):
         """Erase the terminal ``store=false`` responses bound to a connection; the rest follow
         when they end. Returns how many."""
         ...
-

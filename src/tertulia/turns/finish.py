@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from tertulia.errors import Fenced, Unavailable
 from tertulia.ports.turns import Finished, Outcome
@@ -20,11 +21,11 @@ async def finish(parts: Parts, outcome: Outcome) -> Finished:
     Raises:
         Fenced: another attempt holds the response; nothing was written.
     """
+    finished = None
     pause = RETRY_FIRST
-    while True:
+    while finished is None:
         try:
             finished = await parts.store.finish(outcome, parts.limits)
-            break
         except Unavailable:
             await asyncio.sleep(pause)
             pause = min(pause * 2, RETRY_MOST)
@@ -40,8 +41,6 @@ async def announce(parts: Parts, finished: Finished) -> None:
     if not finished.logged:
         response = finished.response
         attempt = max(1, response.attempt)
-        try:
+        with suppress(Fenced, Unavailable):
             await parts.log.append(response.user_id, response.id, attempt, [finished.frame])
-        except (Fenced, Unavailable):
-            pass
     await ring(parts, finished.admitted)

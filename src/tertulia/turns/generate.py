@@ -1,7 +1,7 @@
 """Run one attempt: from the claim to the end of the response, or to handing it over.
 
-    open the log (fence) → take over what it holds → context → model → gate → coalesce → append
-    → all acknowledged → finish
+Open the log (fence) → take over what it holds → context → model → gate → coalesce → append → all
+acknowledged → finish.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class Attempt:
                     return Ending("incomplete", "interrupted")
                 return await self._generate(model, context, composer, writer)
         except TimeoutError:
-            self._stop = self._stop or Stop.DEADLINE
+            self._overdue()
             if not begun:
                 return self._stop_before_begin(composer, writer)
             return self._stopped(composer)
@@ -215,6 +215,11 @@ class Attempt:
         if self._scope is not None and self._stop is None:
             now = asyncio.get_running_loop().time()
             self._scope.reschedule(now + self._parts.timing.running)
+
+    def _overdue(self) -> None:
+        """The scope ended: by `stop`, or else by its own clock."""
+        if self._stop is None:
+            self._stop = Stop.DEADLINE
 
     def _may_continue(self, model: Model) -> bool:
         """Text under a JSON schema goes on only where the grammar sees its beginning."""
@@ -274,9 +279,7 @@ class Attempt:
 class _Pen:
     """From chunks to frames: overlap dropped, judged, coalesced, composed, appended."""
 
-    def __init__(
-        self, parts: Parts, composer: Composer, writer: LogWriter, repeated: str
-    ) -> None:
+    def __init__(self, parts: Parts, composer: Composer, writer: LogWriter, repeated: str) -> None:
         self._composer = composer
         self._writer = writer
         self._overlap = Overlap(repeated)

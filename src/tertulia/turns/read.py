@@ -15,7 +15,6 @@ from tertulia.domain import event
 from tertulia.domain.compose import Composer
 from tertulia.domain.frame import Frame
 from tertulia.domain.item import FunctionCall, Item, Message, Reasoning
-from tertulia.domain.response import Response
 from tertulia.errors import Fenced, PositionLost, Unavailable
 from tertulia.ports.eventlog import Subscription
 from tertulia.ports.turns import Node

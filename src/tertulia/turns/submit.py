@@ -88,19 +88,22 @@ def _title(items: tuple[Item, ...]) -> str | None:
 def _check(ask: Ask, model: Model) -> None:
     """Refuse now what no worker could answer."""
     if ask.regenerate_of is not None and ask.input:
-        raise InvalidInput("regenerate_of reuses that response's input: leave input out.",
-                           param="input")
+        raise InvalidInput(
+            "regenerate_of reuses that response's input: leave input out.", param="input"
+        )
     if not ask.store and ask.background:
         raise InvalidInput("background needs store=true: nobody could fetch it.", param="store")
     if not ask.store and ask.conversation_id:
-        raise InvalidInput("A conversation keeps its responses: leave store=false out.",
-                           param="store")
+        raise InvalidInput(
+            "A conversation keeps its responses: leave store=false out.", param="store"
+        )
     if not ask.input and ask.regenerate_of is None and not ask.parent:
         raise InvalidInput("There is nothing to answer: input is empty.", param="input")
     for index, item in enumerate(ask.input):
         if isinstance(item, Message) and item.role == "user" and not _says_something(item):
-            raise InvalidInput("The message is empty.", param=f"input[{index}].content",
-                               code="empty_message")
+            raise InvalidInput(
+                "The message is empty.", param=f"input[{index}].content", code="empty_message"
+            )
     needed = sum(_tokens(model, item) for item in ask.input)
     if needed > model.info.context_window:
         raise ContextTooLong(
