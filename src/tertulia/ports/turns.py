@@ -75,6 +75,7 @@ class Outcome:
     attempt: int
     status: Status
     output: tuple[Item, ...]
+    #: Of all attempts together.
     usage: Usage
     #: Number of the terminal frame, one after the last frame of the log.
     last_sequence_number: int
@@ -166,7 +167,8 @@ class Turns(Protocol):
         ...
 
     async def release(self, response_id: str, attempt: int, spent: Usage) -> None:
-        """Hand over: give the lease back without counting a crash. Stale attempts do nothing."""
+        """Hand over: give the lease back without counting a crash. ``spent``: by all attempts so
+        far. Stale attempts do nothing."""
         ...
 
     async def request_cancel(self, user_id: str, response_id: str, limits: Limits) -> Cancelled:

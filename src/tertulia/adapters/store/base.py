@@ -1,0 +1,52 @@
+"""What the parts of the SQL store share: engine, keys, clock, and telling after the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from tertulia.adapters.store.engine import Engine
+from tertulia.adapters.store.scripts.sealer import Sealer
+from tertulia.adapters.store.scripts.user_lock import Committed
+from tertulia.adapters.store.statement import Script
+from tertulia.ports.keys import Cipher, Keys
+
+if TYPE_CHECKING:
+    from tertulia.adapters.store.journal import Journal
+
+T = TypeVar("T")
+
+
+class SqlBase:
+    """Keys are fetched before a script begins, since a script waits for nothing but the
+    database; time is read when it runs, so that the order of times is that of the commits."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        keys: Keys,
+        cipher: Cipher,
+        clock: Callable[[], float],
+        journal: Journal | None,
+        on_feed: Callable[[str], None],
+    ) -> None:
+        self._engine = engine
+        self._keys = keys
+        self._cipher = cipher
+        self._clock = clock
+        self._journal = journal
+        self._on_feed = on_feed
+
+    async def _sealer(self, user_id: str) -> Sealer:
+        return Sealer(user_id, await self._keys.user_keys(user_id), self._cipher)
+
+    async def _commit(self, make: Callable[[], Script[Committed[T]]]) -> T:
+        """Run a script that leaves something to tell."""
+        return (await self._engine.write(make, on_commit=self._tell)).value
+
+    def _tell(self, done: Committed[T]) -> None:
+        if self._journal is not None:
+            for response_id, frames in done.logged:
+                self._journal.published(response_id, frames)
+        for user_id in done.fed:
+            self._on_feed(user_id)

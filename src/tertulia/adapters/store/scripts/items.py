@@ -1,0 +1,74 @@
+"""Items: the input and output of responses."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import CompoundSelect, Select, and_, insert, literal_column, select, union_all
+
+from tertulia.adapters.store.schema import items
+from tertulia.adapters.store.scripts.records import Record, opened
+from tertulia.adapters.store.scripts.sealer import Sealer
+from tertulia.adapters.store.statement import Rows, Script, Statement
+from tertulia.domain.item import Item, decode_item, encode_item
+from tertulia.ports.turns import Node
+
+INPUT, OUTPUT = 0, 1
+
+_INSERT = Statement(insert(items))
+
+
+def put_items(sealer: Sealer, response_id: str, side: int, content: Sequence[Item]) -> Script[None]:
+    for position, item in enumerate(content):
+        yield (
+            _INSERT,
+            {
+                "response_id": response_id,
+                "side": side,
+                "position": position,
+                "user_id": sealer.user_id,
+                "item_id": item.id,
+                "body": sealer.seal(
+                    "items", _place(response_id, side, position), "body", encode_item(item)
+                ),
+            },
+        )
+
+
+def _place(response_id: str, side: int, position: int) -> str:
+    return f"{response_id}/{side}/{position}"
+
+
+def items_of(chosen: Select[Any]) -> CompoundSelect[Any]:
+    """All items of the responses that ``chosen`` (of id, input_of) selects; for `nodes`.
+
+    A regenerated response reads the input of the first one, which may be a tombstone by now.
+    """
+    some = chosen.cte("chosen")
+
+    def side(number: int, holder: str) -> Select[Any]:
+        at = and_(
+            items.c.response_id == some.c[holder],
+            items.c.side == literal_column(str(number)),
+        )
+        return select(
+            some.c.id, items.c.response_id, items.c.side, items.c.position, items.c.body
+        ).select_from(some.join(items, at))
+
+    return union_all(side(INPUT, "input_of"), side(OUTPUT, "id"))
+
+
+def nodes(rows: Sequence[Record], item_rows: Rows, sealer: Sealer) -> list[Node]:
+    """Responses with their items, in the order of ``rows``."""
+    content: dict[tuple[str, int], list[tuple[int, Item]]] = defaultdict(list)
+    for response_id, holder, side, position, body in item_rows:
+        data = sealer.open("items", _place(holder, side, position), "body", body)
+        content[response_id, side].append((position, decode_item(data)))
+
+    def of(response_id: str, side: int) -> tuple[Item, ...]:
+        found = sorted(content.get((response_id, side), ()), key=lambda pair: pair[0])
+        return tuple(item for _, item in found)
+
+    return [Node(opened(r, sealer), of(r.id, INPUT), of(r.id, OUTPUT)) for r in rows]

@@ -1,0 +1,144 @@
+"""Claims and their leases. The attempt is the fence: each claim raises it by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import bindparam, func, select, update
+
+from tertulia.adapters.store.schema import responses
+from tertulia.adapters.store.scripts.records import Record, lock_response
+from tertulia.adapters.store.statement import Script, Statement
+from tertulia.domain.response import Usage
+from tertulia.ports.turns import Renewal
+
+_r = responses.c
+_open = _r.completed_at.is_(None)
+_this = _r.id == bindparam("id")
+_of_worker = _r.worker_id == bindparam("worker_id")
+
+_CLAIM = Statement(
+    update(responses)
+    .where(_this)
+    .values(
+        status="in_progress",
+        attempt=bindparam("attempt"),
+        worker_id=bindparam("worker_id"),
+        lease_until=bindparam("lease_until"),
+    )
+)
+_HELD = Statement(
+    select(_r.id, _r.attempt, _r.cancel_requested_at).where(_open, _of_worker).with_for_update()
+)
+_RENEW = Statement(update(responses).where(_this).values(lease_until=bindparam("lease_until")))
+_CANCELS = Statement(
+    select(_r.id).where(_open, _of_worker, _r.cancel_requested_at.is_not(None)).order_by(_r.id)
+)
+_GIVE_BACK = Statement(
+    update(responses)
+    .where(_this)
+    .values(
+        worker_id=None,
+        lease_until=None,
+        rung_at=bindparam("now"),
+        input_tokens=bindparam("input_tokens"),
+        output_tokens=bindparam("output_tokens"),
+        cached_tokens=bindparam("cached_tokens"),
+        reasoning_tokens=bindparam("reasoning_tokens"),
+        cost_micros=bindparam("cost_micros"),
+    )
+)
+_LEASED = Statement(
+    select(func.count()).select_from(responses).where(_open, _r.worker_id.is_not(None))
+)
+_EXPIRED = Statement(
+    select(_r.id).where(_open, _r.lease_until < bindparam("now")).with_for_update()
+)
+_crashed = {
+    "worker_id": None,
+    "lease_until": None,
+    "crashes": _r.crashes + 1,
+    "rung_at": None,
+}
+_VOID = Statement(update(responses).where(_open, _r.worker_id.is_not(None)).values(_crashed))
+_TAKE_OVER = Statement(update(responses).where(_this).values(_crashed))
+
+
+def claim(
+    response_id: str, worker_id: str, lease_seconds: float, *, now: float
+) -> Script[Record | None]:
+    record = yield from lock_response(response_id)
+    if (
+        record is None
+        or record.completed_at is not None
+        or record.admitted_at is None
+        # An expired lease too is another's until the sweeper has ended it.
+        or record.worker_id is not None
+    ):
+        return None
+    attempt, lease_until = record.attempt + 1, now + lease_seconds
+    yield (
+        _CLAIM,
+        {
+            "id": response_id,
+            "attempt": attempt,
+            "worker_id": worker_id,
+            "lease_until": lease_until,
+        },
+    )
+    return record._replace(
+        status="in_progress", attempt=attempt, worker_id=worker_id, lease_until=lease_until
+    )
+
+
+def renew(
+    worker_id: str, held: Sequence[tuple[str, int]], lease_seconds: float, *, now: float
+) -> Script[Mapping[str, Renewal]]:
+    rows = yield _HELD, {"worker_id": worker_id}
+    found = {response_id: (attempt, asked) for response_id, attempt, asked in rows}
+    answer: dict[str, Renewal] = {}
+    for response_id, attempt in held:
+        leased, asked = found.get(response_id, (None, None))
+        answer[response_id] = Renewal(leased == attempt, asked is not None)
+        if leased == attempt:
+            yield _RENEW, {"id": response_id, "lease_until": now + lease_seconds}
+    return answer
+
+
+def cancels(worker_id: str) -> Script[Sequence[str]]:
+    rows = yield _CANCELS, {"worker_id": worker_id}
+    return [response_id for (response_id,) in rows]
+
+
+def release(response_id: str, attempt: int, spent: Usage, *, now: float) -> Script[None]:
+    record = yield from lock_response(response_id)
+    if record is None or record.attempt != attempt or record.worker_id is None:
+        return
+    yield (
+        _GIVE_BACK,
+        {
+            "id": response_id,
+            "now": now,
+            "input_tokens": spent.input_tokens,
+            "output_tokens": spent.output_tokens,
+            "cached_tokens": spent.cached_tokens,
+            "reasoning_tokens": spent.reasoning_tokens,
+            "cost_micros": spent.cost_micros,
+        },
+    )
+
+
+def void_leases() -> Script[int]:
+    rows = yield _LEASED, {}
+    count: int = rows[0][0]
+    if count:
+        yield _VOID, {}
+    return count
+
+
+def end_expired(now: float) -> Script[int]:
+    """End the leases that ran out, counting a crash each."""
+    rows = yield _EXPIRED, {"now": now}
+    for (response_id,) in rows:
+        yield _TAKE_OVER, {"id": response_id}
+    return len(rows)

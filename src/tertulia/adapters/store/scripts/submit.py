@@ -1,0 +1,195 @@
+"""Accepting a response: all of it in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from tertulia.adapters.store.scripts.admission import load
+from tertulia.adapters.store.scripts.conversation_rows import (
+    announce_conversation,
+    announce_head,
+    lock_conversation,
+    save_conversation,
+)
+from tertulia.adapters.store.scripts.idempotency import first_result
+from tertulia.adapters.store.scripts.items import INPUT, put_items
+from tertulia.adapters.store.scripts.records import (
+    ANSWER,
+    INSERT,
+    Record,
+    lock_response,
+    new_row,
+    opened,
+)
+from tertulia.adapters.store.scripts.sealer import Sealer
+from tertulia.adapters.store.scripts.user_lock import Committed, UserLock, lock_user
+from tertulia.adapters.store.statement import Script
+from tertulia.domain.admission import Limits, Waiting
+from tertulia.domain.conversation import Conversation
+from tertulia.domain.event import opening_frames
+from tertulia.domain.response import Response
+from tertulia.errors import InvalidInput, NotFound, RateLimited
+from tertulia.ports.turns import HEAD, Submission, Submitted
+
+if TYPE_CHECKING:
+    from tertulia.adapters.store.journal import Journal
+
+
+class _Place(NamedTuple):
+    """Where in the tree a response goes."""
+
+    conversation: Conversation | None
+    parent: Record | None
+    #: Its id stays when the parent's row has been erased.
+    parent_id: str | None
+    input_of: str
+
+
+def submit(
+    submission: Submission, limits: Limits, *, now: float, sealer: Sealer, journal: Journal | None
+) -> Script[Committed[Submitted]]:
+    lock = yield from lock_user(sealer)
+    wanted = submission.response
+    first = yield from first_result(sealer.user_id, submission.idempotency, wanted.id, now)
+    if first is not None:
+        return Committed((yield from _replay(first, sealer)))
+    found = yield from load(sealer.user_id)
+    if found.waiting >= limits.waiting:
+        raise RateLimited(
+            f"{found.waiting} of your messages wait already. Wait for an answer, or cancel one.",
+            retry_after=5.0,
+        )
+    place = yield from _place(submission, lock)
+    admitted: list[str] = []
+    if place.parent is None or place.parent.completed_at is not None:
+        one = Waiting(wanted.id, sealer.user_id, wanted.request.service_tier)
+        admitted = found.allows([one], sealer.user_id, limits)
+    response = msgspec.structs.replace(
+        wanted,
+        status="queued",
+        created_at=now,
+        conversation_id=place.conversation.id if place.conversation else None,
+        previous_response_id=place.parent_id,
+        admitted_at=now if admitted else None,
+    )
+    yield (
+        INSERT,
+        new_row(
+            response,
+            sealer,
+            ordinal=lock.next_ordinal(),
+            kind=ANSWER,
+            input_of=place.input_of,
+        ),
+    )
+    if response.regenerate_of is None:
+        yield from put_items(sealer, response.id, INPUT, submission.input)
+    if response.store:
+        yield from _announce(response, place.conversation, submission.title, lock)
+    frames = opening_frames(response)
+    if journal is not None:
+        yield from journal.append_script(sealer.keys, sealer.user_id, response.id, 1, frames)
+    yield from lock.save()
+    return Committed(
+        Submitted(response, False, tuple(admitted), frames, journal is not None),
+        lock.fed,
+        ((response.id, frames),) if journal is not None else (),
+    )
+
+
+def _replay(response_id: str, sealer: Sealer) -> Script[Submitted]:
+    record = yield from lock_response(response_id)
+    if record is None or record.erased_at is not None:
+        raise NotFound("The response that this idempotency key made was deleted.")
+    return Submitted(opened(record, sealer), True, (), (), False)
+
+
+def _place(submission: Submission, lock: UserLock) -> Script[_Place]:
+    wanted = submission.response
+    if not wanted.store and wanted.conversation_id is not None:
+        raise InvalidInput(
+            "A response with `store: false` is kept nowhere, so it cannot join a conversation. "
+            "Leave out one of the two.",
+            param="conversation",
+        )
+    if wanted.regenerate_of is not None:
+        return (yield from _place_of_sibling(wanted, wanted.regenerate_of, lock))
+    conversation = None
+    if wanted.conversation_id is not None:
+        conversation = yield from lock_conversation(lock, wanted.conversation_id)
+    parent_id = submission.parent
+    if parent_id == HEAD:
+        parent_id = conversation.head if conversation else None
+    parent = None
+    if parent_id is not None:
+        parent = yield from _usable(parent_id, wanted, lock)
+        if parent is None or (conversation and parent.conversation_id != conversation.id):
+            raise NotFound(
+                f"There is no response {parent_id} to go on from.",
+                code="previous_response_not_found",
+                param="previous_response_id",
+            )
+    return _Place(conversation, parent, parent_id, wanted.id)
+
+
+def _place_of_sibling(wanted: Response, of: str, lock: UserLock) -> Script[_Place]:
+    original = yield from _usable(of, wanted, lock)
+    foreign = original is not None and wanted.conversation_id not in (
+        None,
+        original.conversation_id,
+    )
+    if original is None or original.kind != ANSWER or foreign:
+        raise NotFound(f"There is no response {of} to regenerate.", param="regenerate_of")
+    conversation = None
+    if original.conversation_id is not None and wanted.store:
+        conversation = yield from lock_conversation(lock, original.conversation_id)
+    parent = None
+    if original.previous_response_id is not None:
+        parent = yield from lock_response(original.previous_response_id)
+    return _Place(conversation, parent, original.previous_response_id, original.input_of)
+
+
+def _usable(response_id: str, wanted: Response, lock: UserLock) -> Script[Record | None]:
+    """The response, if the user may build on it from where ``wanted`` comes."""
+    record = yield from lock_response(response_id)
+    if record is None or record.user_id != lock.user_id or record.erased_at is not None:
+        return None
+    if not record.store and (
+        not wanted.connection_id or record.connection_id != wanted.connection_id
+    ):
+        return None
+    if record.conversation_id is not None and record.conversation_id != wanted.conversation_id:
+        # Raises what an unknown one would when the conversation is deleted.
+        try:
+            yield from lock_conversation(lock, record.conversation_id)
+        except NotFound:
+            return None
+    return record
+
+
+def _announce(
+    response: Response, conversation: Conversation | None, title: str | None, lock: UserLock
+) -> Script[None]:
+    """Move head, time and title of the conversation, and tell the user's devices."""
+    if conversation is not None:
+        named = conversation.title is None and title is not None
+        conversation = msgspec.structs.replace(
+            conversation,
+            updated_at=response.created_at,
+            head=response.id,
+            title=title if named else conversation.title,
+            title_source="message" if named else conversation.title_source,
+        )
+        yield from save_conversation(lock, conversation)
+        yield from announce_conversation(lock, conversation)
+    event = {
+        "type": "response.started",
+        "response_id": response.id,
+        "conversation_id": response.conversation_id,
+        "previous_response_id": response.previous_response_id,
+    }
+    yield from lock.announce(event, response.conversation_id)
+    if conversation is not None:
+        yield from announce_head(lock, conversation)

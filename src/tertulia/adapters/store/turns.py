@@ -1,0 +1,132 @@
+"""The store's part that the turn pipeline works on, over SQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from tertulia.adapters.store.base import SqlBase
+from tertulia.adapters.store.scripts import ending, leases, reading, sweep
+from tertulia.adapters.store.scripts.records import opened
+from tertulia.adapters.store.scripts.submit import submit
+from tertulia.domain.admission import Limits
+from tertulia.domain.response import Response, Usage
+from tertulia.ports.turns import (
+    Cancelled,
+    Finished,
+    Node,
+    Outcome,
+    Renewal,
+    Submission,
+    Submitted,
+    Swept,
+)
+
+
+class SqlTurns(SqlBase):
+    """See `ports.turns.Turns`.
+
+    With a co-located log, what only guards a running attempt (claim, renewal) outlives the death
+    of the process but not a loss of power: the log that it guards is lost with it, in order.
+    """
+
+    async def submit(self, submission: Submission, limits: Limits) -> Submitted:
+        sealer = await self._sealer(submission.response.user_id)
+        return await self._commit(
+            lambda: submit(
+                submission, limits, now=self._clock(), sealer=sealer, journal=self._journal
+            )
+        )
+
+    async def claim(
+        self, response_id: str, worker_id: str, lease_seconds: float
+    ) -> Response | None:
+        record = await self._engine.write(
+            lambda: leases.claim(response_id, worker_id, lease_seconds, now=self._clock()),
+            durable=self._journal is None,
+        )
+        if record is None:
+            return None
+        return opened(record, await self._sealer(record.user_id))
+
+    async def renew(
+        self, worker_id: str, held: Sequence[tuple[str, int]], lease_seconds: float
+    ) -> Mapping[str, Renewal]:
+        return await self._engine.write(
+            lambda: leases.renew(worker_id, held, lease_seconds, now=self._clock()),
+            durable=self._journal is None,
+        )
+
+    async def cancels(self, worker_id: str) -> Sequence[str]:
+        return await self._engine.read(lambda: leases.cancels(worker_id))
+
+    async def finish(self, outcome: Outcome, limits: Limits) -> Finished:
+        sealer = await self._sealer(outcome.user_id)
+        return await self._commit(
+            lambda: ending.finish(
+                outcome, limits, now=self._clock(), sealer=sealer, journal=self._journal
+            )
+        )
+
+    async def release(self, response_id: str, attempt: int, spent: Usage) -> None:
+        await self._engine.write(
+            lambda: leases.release(response_id, attempt, spent, now=self._clock())
+        )
+
+    async def request_cancel(self, user_id: str, response_id: str, limits: Limits) -> Cancelled:
+        sealer = await self._sealer(user_id)
+        return await self._commit(
+            lambda: ending.request_cancel(
+                response_id, limits, now=self._clock(), sealer=sealer, journal=self._journal
+            )
+        )
+
+    async def void_leases(self) -> int:
+        return await self._engine.write(leases.void_leases)
+
+    async def sweep(
+        self,
+        limits: Limits,
+        *,
+        waiting_seconds: float,
+        take_over: bool,
+        ring_after_seconds: float,
+    ) -> Swept:
+        seen = await self._engine.read(
+            lambda: sweep.look(
+                now=self._clock(),
+                waiting_seconds=waiting_seconds,
+                take_over=take_over,
+                ring_after_seconds=ring_after_seconds,
+            )
+        )
+        # Each its own transaction, so that one that fails undoes no other; committed as a group.
+        ended = await asyncio.gather(*(self._expire(u, r, limits) for r, u in seen.overdue))
+        finished = tuple(done for done in ended if done is not None)
+        if not seen.work:
+            return Swept((), finished, 0)
+        ring, taken_over = await self._engine.write(
+            lambda: sweep.restore(
+                limits,
+                now=self._clock(),
+                take_over=take_over,
+                ring_after_seconds=ring_after_seconds,
+            )
+        )
+        return Swept(ring, finished, taken_over)
+
+    async def _expire(self, user_id: str, response_id: str, limits: Limits) -> Finished | None:
+        sealer = await self._sealer(user_id)
+        return await self._commit(
+            lambda: ending.expire(
+                response_id, limits, now=self._clock(), sealer=sealer, journal=self._journal
+            )
+        )
+
+    async def get(self, user_id: str, response_id: str) -> Node:
+        sealer = await self._sealer(user_id)
+        return await self._engine.read(lambda: reading.get(response_id, sealer=sealer))
+
+    async def branch(self, user_id: str, response_id: str) -> Sequence[Node]:
+        sealer = await self._sealer(user_id)
+        return await self._engine.read(lambda: reading.branch(response_id, sealer=sealer))
