@@ -92,10 +92,8 @@ class _Generator:
         if depth > _MAX_DEPTH:
             raise UnsatisfiableSchema("the schema is nested too deep")
         node: Any = self._root
-        for step in ref.lstrip("#").strip("/").split("/"):
-            if not step:
-                continue
-            step = step.replace("~1", "/").replace("~0", "~")
+        steps = [s.replace("~1", "/").replace("~0", "~") for s in ref.lstrip("#").split("/") if s]
+        for step in steps:
             if not isinstance(node, Mapping) or step not in node:
                 raise UnsatisfiableSchema(f"the schema refers to {ref}, which it does not hold")
             node = node[step]

@@ -1,0 +1,193 @@
+"""A model that runs in this process, its weights fetched when it is first needed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.util
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from ...errors import ModelUnavailable, TertuliaError
+from ...ports.model import Call, Chunk, ModelInfo, ModelState
+from .catalog import LOCAL_WINDOW
+from .cores import default_threads
+from .openai_client import ChatClient, Endpoint
+from .progress import Phase
+from .pull import pull
+from .tokens import estimate_tokens
+from .weights import Weights
+
+if TYPE_CHECKING:
+    from .llama import Llama
+
+_log = structlog.get_logger(__name__)
+
+#: Counts of texts seen before; a conversation is counted again at every turn.
+_COUNTS = 4096
+
+
+def installed() -> bool:
+    """Whether the extra ``local`` is there."""
+    return importlib.util.find_spec("xllamacpp") is not None
+
+
+class LocalModel:
+    """Loads once, in the background; answers ``parallel`` calls at a time, the rest wait."""
+
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        threads: int | None = None,
+        parallel: int = 4,
+        window: int = LOCAL_WINDOW,
+        first_chunk_seconds: float = 120.0,
+        chunk_seconds: float = 60.0,
+    ) -> None:
+        entry = weights.entry
+        self.info = ModelInfo(
+            id=weights.model_id,
+            name=entry.name if entry else weights.model_id,
+            owned_by=entry.owned_by if entry else "local",
+            context_window=window,
+            json_schema=True,
+            prefill=True,
+            max_output_tokens=entry.max_output_tokens if entry else None,
+        )
+        self._weights = weights
+        self._sampling: Mapping[str, float] = entry.sampling if entry else {}
+        self._threads = threads or default_threads()
+        self._parallel = parallel
+        self._patience = (first_chunk_seconds, chunk_seconds)
+        self._slots = asyncio.Semaphore(parallel)
+        self._state = ModelState("absent")
+        self._loading: asyncio.Task[None] | None = None
+        self._llama: Llama | None = None
+        self._client: ChatClient | None = None
+        self._counts: dict[bytes, int] = {}
+        if not installed():
+            self._state = ModelState("failed", detail=_NOT_INSTALLED)
+        elif weights.present:
+            self._state = ModelState("absent", detail="not loaded yet")
+
+    def state(self) -> ModelState:
+        return self._state
+
+    async def ready(self) -> None:
+        if self._client is not None:
+            return
+        if self._loading is None or (self._loading.done() and self._llama is None):
+            self._loading = asyncio.create_task(self._load(), name="load the local model")
+            # Its failure is in the state as well, for when nobody waits for it.
+            self._loading.add_done_callback(lambda task: task.cancelled() or task.exception())
+        # Who waits may be cancelled; the load goes on for the others.
+        await asyncio.shield(self._loading)
+
+    async def generate(self, call: Call) -> AsyncGenerator[Sequence[Chunk], None]:
+        await self.ready()
+        assert self._client is not None
+        async with self._slots:
+            stream = self._client.chat(self._with_defaults(call), self.info.id)
+            try:
+                async for batch in stream:
+                    yield batch
+            finally:
+                await stream.aclose()
+
+    def count_tokens(self, text: str) -> int:
+        if self._llama is None:
+            return estimate_tokens(text)
+        # Counts are remembered by digest: no talk is kept for it.
+        key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        count = self._counts.get(key)
+        if count is None:
+            count = self._llama.count_tokens(text)
+            if len(self._counts) >= _COUNTS:
+                self._counts.clear()
+            self._counts[key] = count
+        return count
+
+    async def close(self) -> None:
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.wait([self._loading])
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+        if self._llama is not None:
+            llama, self._llama = self._llama, None
+            await asyncio.to_thread(llama.close)
+        self._state = ModelState("absent")
+
+    def _with_defaults(self, call: Call) -> Call:
+        """What the model's authors recommend, where the request leaves it open."""
+        extra = {k: v for k, v in self._sampling.items() if getattr(call, k, None) is None}
+        # Reading a long prompt may take longer than the first token is waited for.
+        extra = {"return_progress": True, **extra, **call.extra}
+        limit = call.max_output_tokens or self.info.max_output_tokens
+        return replace(call, extra=extra, max_output_tokens=limit)
+
+    async def _load(self) -> None:
+        try:
+            if not installed():
+                raise ModelUnavailable(_NOT_INSTALLED)
+            if not self._weights.present:
+                self._state = ModelState("downloading", 0.0)
+            path = await pull(self._weights, self._pulled)
+            self._state = ModelState("loading", 0.0)
+            await asyncio.to_thread(self._warm, path)
+            self._llama = await asyncio.to_thread(self._make, path)
+        except TertuliaError as error:
+            self._state = ModelState("failed", detail=error.message)
+            _log.warning("model.load_failed", model=self.info.id, kind=error.code)
+            raise
+        first, between = self._patience
+        self._client = ChatClient(
+            Endpoint(
+                name="local",
+                base_url="http://localhost/v1",
+                api_key=self._llama.key,
+                dialect="llamacpp",
+                first_chunk_seconds=first,
+                chunk_seconds=between,
+                retries=0,
+                socket=self._llama.socket,
+            )
+        )
+        self._state = ModelState("ready")
+        _log.info("model.loaded", model=self.info.id, threads=self._threads)
+
+    def _pulled(self, done: int, total: int | None, phase: Phase) -> None:
+        progress = done / total if total else None
+        self._state = ModelState("downloading", progress, detail=phase)
+
+    def _warm(self, path: Path) -> None:
+        """Bring the file into memory while others may run: the load itself, which maps it,
+        holds the interpreter's lock and would wait for the disk with it."""
+        size = path.stat().st_size
+        done = 0
+        with path.open("rb", buffering=0) as file:
+            while block := file.read(1 << 22):
+                done += len(block)
+                self._state = ModelState("loading", done / size)
+
+    def _make(self, path: Path) -> Llama:
+        from .llama import Llama
+
+        return Llama(
+            path,
+            threads=self._threads,
+            parallel=self._parallel,
+            window=self.info.context_window,
+        )
+
+
+_NOT_INSTALLED = (
+    "The part that runs models in this process is not installed: "
+    'pip install "tertulia[local]", or set models.servers.'
+)

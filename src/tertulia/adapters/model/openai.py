@@ -1,0 +1,35 @@
+"""Models behind any server that speaks OpenAI's ``/chat/completions``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+
+from ...ports.model import Call, Chunk, ModelInfo, ModelState
+from .openai_client import ChatClient
+from .tokens import estimate_tokens
+
+
+class OpenAIModel:
+    """One model of a server. ``upstream``: its id there; ours may carry the server's name."""
+
+    def __init__(self, client: ChatClient, info: ModelInfo, upstream: str) -> None:
+        self.info = info
+        self._client = client
+        self._upstream = upstream
+
+    def state(self) -> ModelState:
+        return ModelState("ready")
+
+    async def ready(self) -> None:
+        return None
+
+    def count_tokens(self, text: str) -> int:
+        return estimate_tokens(text)
+
+    async def generate(self, call: Call) -> AsyncGenerator[Sequence[Chunk], None]:
+        stream = self._client.chat(call, self._upstream)
+        try:
+            async for batch in stream:
+                yield batch
+        finally:
+            await stream.aclose()
