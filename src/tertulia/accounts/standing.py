@@ -1,0 +1,98 @@
+"""Whether a principal's login, key and user still stand, asked of the store now and then."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from tertulia.domain.principal import Principal
+from tertulia.errors import NotFound, Unauthorized
+from tertulia.ports.accounts import Accounts
+
+_REMEMBERED = 4096
+
+
+class Standing:
+    """Remembers for ``seconds`` that somebody was found in good standing.
+
+    What this process revokes is forgotten at once; what another one revokes is noticed within
+    ``seconds``.
+    """
+
+    def __init__(self, store: Accounts, seconds: float, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._seconds = seconds
+        self._clock = clock
+        #: By login or key: who it is, and when that was read.
+        self._found: OrderedDict[object, tuple[Principal, float]] = OrderedDict()
+
+    async def of_login(self, login_id: str, user_id: str) -> Principal:
+        """Raises `Unauthorized` when the login was revoked or the user is gone."""
+        return self._recent(login_id) or await self._read_login(login_id, user_id)
+
+    async def of_key(self, key_hash: bytes) -> Principal:
+        """Raises `Unauthorized` when no such key is in force."""
+        return self._recent(key_hash) or await self._read_key(key_hash)
+
+    async def check(self, principal: Principal) -> None:
+        """As things are in the store now.
+
+        Raises:
+            Unauthorized: revoked, gone, or past the time of its token.
+        """
+        if principal.expires_at is not None and self._clock() >= principal.expires_at:
+            raise Unauthorized("The access token has expired.", code="token_expired")
+        if principal.login_id is not None:
+            await self._read_login(principal.login_id, principal.user_id)
+        elif principal.key_id is not None:
+            await self._user(principal.user_id)
+            if all(key.id != principal.key_id for key in await self._store.keys(principal.user_id)):
+                raise _revoked()
+
+    def forget(self, user_id: str) -> None:
+        """Something of this user was revoked: ask the store again."""
+        for name in [n for n, (who, _) in self._found.items() if who.user_id == user_id]:
+            del self._found[name]
+
+    def _recent(self, name: object) -> Principal | None:
+        found = self._found.get(name)
+        if found is None or self._clock() >= found[1] + self._seconds:
+            return None
+        return found[0]
+
+    async def _read_login(self, login_id: str, user_id: str) -> Principal:
+        login = await self._store.login(login_id)
+        if (
+            login is None
+            or login.user_id != user_id
+            or login.revoked_at is not None
+            or self._clock() >= login.expires_at
+        ):
+            raise _revoked()
+        return self._keep(login_id, await self._user(user_id, login_id=login_id))
+
+    async def _read_key(self, key_hash: bytes) -> Principal:
+        key = await self._store.key_by_hash(key_hash)
+        if key is None:
+            raise Unauthorized("The API key is not valid.", code="invalid_api_key")
+        return self._keep(key_hash, await self._user(key.user_id, key_id=key.id))
+
+    async def _user(
+        self, user_id: str, *, login_id: str | None = None, key_id: str | None = None
+    ) -> Principal:
+        try:
+            user = await self._store.user(user_id)
+        except NotFound:
+            raise _revoked() from None
+        return Principal(user.id, user.role, login_id=login_id, key_id=key_id)
+
+    def _keep(self, name: object, principal: Principal) -> Principal:
+        self._found.pop(name, None)
+        self._found[name] = (principal, self._clock())
+        if len(self._found) > _REMEMBERED:
+            self._found.popitem(last=False)
+        return principal
+
+
+def _revoked() -> Unauthorized:
+    return Unauthorized("This login or key has ended; sign in again.", code="session_ended")

@@ -1,0 +1,152 @@
+"""Logs: structured, with a request id, and never with what people say.
+
+No prompt, no answer, no secret may reach a log. What this module does about it:
+
+- An exception is logged by its type and stack. Its message is left out, since it may quote what
+  it could not digest.
+- A library's log line is logged by its template, without the arguments.
+- Query strings and bodies are never logged; a request is named by its route's template.
+
+`configure` is called once, when a command that serves starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import MutableMapping
+from types import TracebackType
+from typing import Any, Literal, TextIO
+
+import msgspec
+import structlog
+
+from tertulia.errors import TertuliaError
+
+Event = MutableMapping[str, Any]
+
+#: Frames of a stack that are logged, the innermost ones.
+STACK_FRAMES = 16
+#: Exceptions of a chain of causes that are logged.
+CAUSES = 4
+
+_encoder = msgspec.json.Encoder(enc_hook=repr)
+_log = structlog.get_logger("tertulia")
+
+
+def configure(
+    *,
+    level: str = "info",
+    form: Literal["auto", "console", "json"] = "auto",
+    stream: TextIO | None = None,
+) -> None:
+    """Send all logs of this process to ``stream`` (standard error when None)."""
+    out = stream or sys.stderr
+    console = form == "console" or (form == "auto" and out.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _faults_without_messages,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=out.isatty()) if console else _as_json
+    )
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[_library_line, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            keep_exc_info=True,
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    # Below a warning libraries tell what passes through them.
+    root.setLevel(max(_number(level), logging.WARNING))
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).setLevel(logging.NOTSET)
+        logging.getLogger(name).propagate = name != "uvicorn.access"
+    sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_thread
+    sys.unraisablehook = _unraisable
+
+
+def watch_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Log what nobody awaited by type and stack; asyncio's own line quotes the exception."""
+
+    def failed(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        fault = context.get("exception")
+        _log.error("unawaited failure", problem=context.get("message"), exc_info=fault)
+
+    loop.set_exception_handler(failed)
+
+
+def describe(fault: BaseException) -> dict[str, Any]:
+    """What may be logged of an exception: types, the codes of our own errors, the stack."""
+    chain: list[str] = []
+    at: BaseException | None = fault
+    while at is not None and len(chain) < CAUSES:
+        code = f"({at.code})" if isinstance(at, TertuliaError) else ""
+        chain.append(f"{type(at).__module__}.{type(at).__qualname__}{code}")
+        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+    frames = traceback.extract_tb(fault.__traceback__)[-STACK_FRAMES:]
+    stack = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return {"fault": chain, "stack": stack}
+
+
+def _faults_without_messages(_: Any, __: str, event: Event) -> Event:
+    info = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    if isinstance(info, tuple):
+        info = info[1]
+    if isinstance(info, BaseException):
+        event.update(describe(info))
+    return event
+
+
+def _library_line(_: Any, __: str, event: Event) -> Event:
+    """Only the template of a line is known to be a constant; without arguments not even that."""
+    record: logging.LogRecord = event["_record"]
+    constant = bool(record.args) and isinstance(record.msg, str)
+    event["event"] = record.msg if constant else "a library logged"
+    event["logger"] = record.name
+    event["where"] = f"{record.pathname}:{record.lineno}"
+    event["exc_info"] = record.exc_info
+    event.pop("positional_args", None)
+    return event
+
+
+def _as_json(_: Any, __: str, event: Event) -> str:
+    return _encoder.encode(dict(event)).decode()
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]
+
+
+def _uncaught(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, fault, trace)
+    else:
+        _log.critical("uncaught failure", exc_info=fault)
+
+
+def _uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    name = args.thread.name if args.thread else None
+    _log.critical("uncaught failure in a thread", thread=name, exc_info=args.exc_value)
+
+
+def _unraisable(args: sys.UnraisableHookArgs) -> None:
+    _log.error("unraisable failure", exc_info=args.exc_value)

@@ -1,0 +1,45 @@
+"""The ASGI application: every transport over one address."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+import tertulia
+from tertulia.transports import errors
+from tertulia.transports.body import BodyLimit
+from tertulia.transports.guard import Guard
+from tertulia.transports.observe import Observe
+from tertulia.transports.services import Services
+
+
+def create_app(services: Services) -> FastAPI:
+    """An application over ``services``; it starts and stops nothing of theirs."""
+    settings = services.settings
+    middleware = [Middleware(Observe), Middleware(Guard, settings=settings)]
+    if settings.allowed_origins:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.allowed_origins,
+                allow_methods=["GET", "POST", "PATCH", "DELETE"],
+                allow_headers=["authorization", "content-type", "idempotency-key"],
+                expose_headers=["x-request-id", "retry-after"],
+            )
+        )
+    middleware.append(Middleware(BodyLimit, limit=settings.limits.body_bytes))
+    app = FastAPI(
+        title="Tertulia",
+        version=tertulia.__version__,
+        summary="A chat system that its owner runs, in the words of Open Responses.",
+        openapi_url="/openapi.json",
+        # Their pages load scripts from a CDN.
+        docs_url=None,
+        redoc_url=None,
+        middleware=middleware,
+    )
+    app.router.redirect_slashes = False
+    app.state.services = services
+    errors.install(app)
+    return app

@@ -1,0 +1,48 @@
+"""What transports work with, assembled once by ``bootstrap``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.requests import HTTPConnection
+
+from tertulia.ports.limiter import Limiter
+from tertulia.settings import Settings
+from tertulia.turns.parts import Parts
+
+if TYPE_CHECKING:
+    from tertulia.accounts import AccountService
+    from tertulia.conversations import ConversationService
+
+#: Returns when a part works; raises one of `tertulia.errors` when it does not.
+Probe = Callable[[], Awaitable[object]]
+
+
+def built_web_client() -> Path:
+    """Where the web client is within the package."""
+    return Path(__file__).resolve().parent.parent / "web"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    parts: Parts
+    accounts: AccountService
+    conversations: ConversationService
+    limiter: Limiter
+    #: Keys the hashes of idempotency keys and of request bodies; 32 bytes.
+    idempotency_key: bytes = field(repr=False)
+    #: What ``/readyz`` asks, by the name of the part; the store is always asked.
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    #: True once the process was asked to stop: ``/readyz`` sends new clients elsewhere.
+    draining: Callable[[], bool] = lambda: False
+    web: Path = field(default_factory=built_web_client)
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    """The services of the application that handles this request or socket."""
+    services: Services = connection.app.state.services
+    return services
