@@ -60,7 +60,7 @@ class Composer:
         self._text: list[str] = []
         self._delta: event.DeltaEncoder | None = None
         self._calls: dict[int, int] = {}
-        if isinstance(self._open, Message):
+        if isinstance(self._open, Message) and self._open.content:
             self._text = [self.prefix]
             self._delta = event.text_deltas(self._open.id, len(self._items) - 1, 0)
 
@@ -117,8 +117,11 @@ class Composer:
         self._continues = None
         return made
 
-    def _deltas(self, encoder: event.DeltaEncoder, text: str) -> Frame:
-        made = encoder(self._number, text)
+    def _deltas(self, text: str) -> Frame:
+        if self._delta is None:
+            raise ValueError("the reasoning of an earlier attempt cannot be continued")
+        self._text.append(text)
+        made = self._delta(self._number, text)
         if self._continues is not None:
             made = Frame(made.sequence_number, made.kind, made.data, self._continues)
             self._continues = None
@@ -146,21 +149,15 @@ class Composer:
     def write(self, text: str) -> list[Frame]:
         """More text of the answer."""
         frames: list[Frame] = []
-        if self._delta is None or not isinstance(self._open, Message):
+        if not isinstance(self._open, Message):
             frames = self._close_open("completed")
             message = Message(
                 id=self._make_id(MESSAGE), role="assistant", content=(), status="in_progress"
             )
-            index = len(self._items)
             frames.append(self._added(message))
-            part = OutputText(text="")
-            self._items[index] = msgspec.structs.replace(message, content=(part,))
-            place = {"item_id": message.id, "output_index": index, "content_index": 0}
-            frames.append(self._frame("response.content_part.added", {**place, "part": part}))
-            self._delta = event.text_deltas(message.id, index, 0)
-            self._text = []
-        self._text.append(text)
-        frames.append(self._deltas(self._delta, text))
+        if self._delta is None:  # a new message, or one that was cut off before its part
+            frames.append(self._text_part())
+        frames.append(self._deltas(text))
         return frames
 
     def think(self, text: str) -> list[Frame]:
@@ -177,10 +174,7 @@ class Composer:
             frames.append(self._frame("response.content_part.added", {**place, "part": part}))
             self._delta = event.reasoning_deltas(item.id, index)
             self._text = []
-        if self._delta is None:
-            raise ValueError("the reasoning of an earlier attempt cannot be continued")
-        self._text.append(text)
-        frames.append(self._deltas(self._delta, text))
+        frames.append(self._deltas(text))
         return frames
 
     def call(self, index: int, call_id: str | None, name: str | None, args: str) -> list[Frame]:
@@ -200,10 +194,9 @@ class Composer:
             self._delta = event.argument_deltas(item.id, self._calls[index])
             self._text = []
         if args:
-            if self._delta is None or self._calls[index] != len(self._items) - 1:
+            if self._calls[index] != len(self._items) - 1:
                 raise ValueError("a function call went on after the next item had begun")
-            self._text.append(args)
-            frames.append(self._deltas(self._delta, args))
+            frames.append(self._deltas(args))
         return frames
 
     def end(self, status: ItemStatus) -> list[Frame]:
@@ -211,6 +204,15 @@ class Composer:
         return self._close_open(status)
 
     # --- items -----------------------------------------------------------------------------
+
+    def _text_part(self) -> Frame:
+        """Begin the open message's one part."""
+        index = len(self._items) - 1
+        message, part = self._items[index], OutputText(text="")
+        self._items[index] = msgspec.structs.replace(message, content=(part,))
+        self._delta, self._text = event.text_deltas(message.id, index, 0), []
+        place = {"item_id": message.id, "output_index": index, "content_index": 0}
+        return self._frame("response.content_part.added", {**place, "part": part})
 
     def _added(self, item: Item) -> Frame:
         frame = self._frame(

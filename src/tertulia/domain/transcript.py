@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tertulia.domain.frame import Frame, follows
+from tertulia.domain.frame import TERMINAL_EVENTS, Frame, follows
 from tertulia.domain.item import Item
 
 _decode = msgspec.json.Decoder().decode
@@ -67,15 +67,18 @@ class Transcript:
         if "response" in event:
             self.response = event["response"]
             self.status = event["response"]["status"]
-            if kind in ("response.completed", "response.failed", "response.incomplete"):
+            if kind in TERMINAL_EVENTS and event["response"]["output"]:
                 self.items = event["response"]["output"]
         elif kind == "response.output_item.added":
-            self.items.append(event["item"])
+            if event["output_index"] == len(self.items):  # else announced once more
+                self.items.append(event["item"])
         elif kind == "response.output_item.done":
             self.items[event["output_index"]] = event["item"]
             self.closed.add(event["item"]["id"])
         elif kind == "response.content_part.added":
-            self.items[event["output_index"]].setdefault("content", []).append(event["part"])
+            parts = self.items[event["output_index"]].setdefault("content", [])
+            if event["content_index"] == len(parts):
+                parts.append(event["part"])
         elif kind in ("response.output_text.delta", "response.reasoning.delta"):
             item = self.items[event["output_index"]]
             item["content"][event["content_index"]]["text"] += event["delta"]
