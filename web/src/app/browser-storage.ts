@@ -1,0 +1,83 @@
+/**
+ * What this browser keeps for a user across reloads: drafts, and messages not yet acknowledged.
+ * Everything lies under the user's id, and signing out erases it: the next person at this browser is not the same.
+ */
+import type { Send } from "../state/send";
+
+const DRAFT = "draft";
+const SEND = "send";
+
+export class BrowserStorage {
+  private user = "";
+
+  use(userId: string): void {
+    this.user = userId;
+  }
+
+  draft(conversationId: string | null): string {
+    return this.read(this.key(DRAFT, conversationId ?? "new")) ?? "";
+  }
+
+  saveDraft(conversationId: string | null, text: string): void {
+    this.write(this.key(DRAFT, conversationId ?? "new"), text === "" ? null : text);
+  }
+
+  saveSend(send: Send): void {
+    this.write(this.key(SEND, send.id), JSON.stringify(send));
+  }
+
+  dropSend(id: string): void {
+    this.write(this.key(SEND, id), null);
+  }
+
+  sends(): Send[] {
+    const prefix = this.key(SEND, "");
+    return this.keys(prefix)
+      .map((key) => parse(this.read(key)))
+      .filter((send) => send !== null)
+      .toSorted((a, b) => a.createdAt - b.createdAt);
+  }
+
+  erase(): void {
+    for (const key of this.keys(`tertulia.${this.user}.`)) this.write(key, null);
+  }
+
+  private key(kind: string, id: string): string {
+    return `tertulia.${this.user}.${kind}.${id}`;
+  }
+
+  // Storage may be blocked or full: the page works without, it only forgets at reload.
+
+  private keys(prefix: string): string[] {
+    try {
+      return Object.keys(localStorage).filter((key) => key.startsWith(prefix));
+    } catch {
+      return [];
+    }
+  }
+
+  private read(key: string): string | null {
+    try {
+      return localStorage.getItem(key);
+    } catch {
+      return null;
+    }
+  }
+
+  private write(key: string, value: string | null): void {
+    try {
+      if (value === null) localStorage.removeItem(key);
+      else localStorage.setItem(key, value);
+    } catch {
+      // See above.
+    }
+  }
+}
+
+function parse(json: string | null): Send | null {
+  try {
+    return json === null ? null : (JSON.parse(json) as Send);
+  } catch {
+    return null;
+  }
+}

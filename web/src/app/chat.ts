@@ -1,0 +1,85 @@
+/** What the user does in a conversation: say, edit, regenerate, continue, stop. */
+import type { Http } from "../net/http";
+import { pickedModel } from "../state/app";
+import type { AppState } from "../state/app";
+import { continueSend, messageSend, regenerateSend } from "../state/send";
+import type { Send } from "../state/send";
+import { inputText } from "../state/tree";
+import type { TurnNode } from "../state/tree";
+import type { Notices } from "./notices";
+import type { Outbox } from "./outbox";
+import type { Store } from "./store";
+
+export class Chat {
+  constructor(
+    private readonly store: Store<AppState>,
+    private readonly http: Http,
+    private readonly outbox: Outbox,
+    private readonly notices: Notices,
+  ) {}
+
+  say(text: string): void {
+    const { conversationId, head } = this.here();
+    this.outbox.submit(messageSend(identity(conversationId), head, text, this.choice()));
+  }
+
+  edit(node: TurnNode, text: string): void {
+    this.outbox.submit(messageSend(identity(this.here().conversationId), node.parent, text, this.choice(), "edit"));
+  }
+
+  regenerate(node: TurnNode): void {
+    const text = inputText(node) ?? "";
+    this.outbox.submit(regenerateSend(identity(this.here().conversationId), node, text, this.choice()));
+  }
+
+  continue(node: TurnNode): void {
+    this.outbox.submit(continueSend(identity(this.here().conversationId), node, this.choice()));
+  }
+
+  /** A refused message goes again: below the present head, or as the same edit. */
+  retry(send: Send): void {
+    const head = send.conversationId === null ? null : (this.store.get().conversations[send.conversationId]?.head ?? null);
+    const parent = send.kind === "edit" ? send.parent : head;
+    const kind = send.kind === "edit" ? "edit" : "message";
+    this.outbox.retry(send.id, messageSend(identity(send.conversationId), parent, send.text, this.choice(), kind));
+  }
+
+  discard(send: Send): void {
+    this.outbox.discard(send.id);
+  }
+
+  stopSend(send: Send): void {
+    this.outbox.stop(send.id);
+  }
+
+  async cancel(responseId: string): Promise<void> {
+    try {
+      await this.http.call(`/v1/responses/${encodeURIComponent(responseId)}/cancel`, { method: "POST" });
+    } catch (error) {
+      this.notices.failure("The answer could not be stopped", error);
+    }
+  }
+
+  private here(): { conversationId: string | null; head: string | null } {
+    const { route, conversations } = this.store.get();
+    const conversationId = route.conversationId;
+    return { conversationId, head: conversationId === null ? null : (conversations[conversationId]?.head ?? null) };
+  }
+
+  private choice(): { model: string; instructions: string | null } {
+    const state = this.store.get();
+    return { model: pickedModel(state)?.id ?? "", instructions: state.me?.instructions ?? null };
+  }
+}
+
+const identity = (conversationId: string | null): Pick<Send, "id" | "createdAt" | "conversationId"> => ({
+  id: randomId(),
+  createdAt: Date.now(),
+  conversationId,
+});
+
+/** `crypto.randomUUID` exists only on https and localhost; a laptop's server may be reached over plain http. */
+function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `req_${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}

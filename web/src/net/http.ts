@@ -1,0 +1,97 @@
+/** Calls to the server: bearer token, one refresh for all callers, errors as the server words them. */
+import type { ErrorBody } from "../state/types";
+import type { Session } from "./session";
+
+export class ApiError extends Error {
+  readonly status: number;
+  readonly code: string | null;
+  /** Seconds, when the server says when to come back. */
+  readonly retryAfter: number | null;
+
+  constructor(status: number, body: ErrorBody, retryAfter: number | null = null) {
+    super(body.message);
+    this.status = status;
+    this.code = body.code ?? null;
+    this.retryAfter = retryAfter;
+  }
+
+  get body(): ErrorBody {
+    return { message: this.message, code: this.code };
+  }
+}
+
+/** No answer came: offline, server down, or the connection broke. */
+export class NetworkError extends Error {}
+
+/** A failure after which the same request may well succeed. */
+export function isTransient(error: unknown): boolean {
+  return error instanceof NetworkError || (error instanceof ApiError && (error.status >= 500 || error.status === 429));
+}
+
+export interface Call {
+  method?: "GET" | "POST" | "PATCH" | "DELETE";
+  body?: unknown;
+  idempotencyKey?: string;
+  token?: string | null;
+}
+
+/** One exchange, without any retry. */
+export async function exchange<T>(path: string, call: Call = {}): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (call.body !== undefined) headers["Content-Type"] = "application/json";
+  if (call.token) headers["Authorization"] = `Bearer ${call.token}`;
+  if (call.idempotencyKey) headers["Idempotency-Key"] = call.idempotencyKey;
+  let response: Response;
+  let text: string;
+  try {
+    response = await fetch(path, {
+      method: call.method ?? "GET",
+      headers,
+      credentials: "same-origin",
+      cache: "no-store",
+      ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+    });
+    text = await response.text();
+  } catch {
+    throw new NetworkError("The server cannot be reached.");
+  }
+  if (!response.ok) throw new ApiError(response.status, errorIn(text, response.status), secondsToWait(response));
+  if (text === "") return undefined as T;
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    // Something between us and the server has answered in its place.
+    throw new NetworkError("The server gave an unreadable answer.");
+  }
+}
+
+function errorIn(text: string, status: number): ErrorBody {
+  try {
+    const { error } = JSON.parse(text) as { error?: ErrorBody };
+    if (error?.message) return error;
+  } catch {
+    // A proxy's HTML page, or nothing.
+  }
+  return { message: `The server answered with status ${status}.` };
+}
+
+function secondsToWait(response: Response): number | null {
+  const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
+  return Number.isFinite(seconds) ? seconds : null;
+}
+
+export class Http {
+  constructor(private readonly session: Session) {}
+
+  async call<T>(path: string, call: Call = {}): Promise<T> {
+    const token = await this.session.token();
+    try {
+      return await exchange<T>(path, { ...call, token });
+    } catch (error) {
+      // The token may have been revoked before its time: one fresh one, once.
+      if (!(error instanceof ApiError && error.status === 401 && this.session.usesTokens)) throw error;
+      const fresh = await this.session.refresh();
+      return exchange<T>(path, { ...call, token: fresh });
+    }
+  }
+}

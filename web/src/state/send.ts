@@ -1,0 +1,71 @@
+/**
+ * A send is a create request on its way: from the user's key press until the server has acknowledged it.
+ * Its id is the idempotency key, so sending it again after any mishap still makes exactly one answer.
+ */
+import { userMessage } from "./tree";
+import type { Tree, TurnNode } from "./tree";
+import type { ErrorBody, Item } from "./types";
+
+/** The create request's body, kept whole: a repetition must be equal to the byte. */
+export interface CreateBody {
+  model: string;
+  input?: Item[];
+  instructions?: string;
+  previous_response_id?: string | null;
+  regenerate_of?: string;
+}
+
+export type SendKind = "message" | "edit" | "regenerate" | "continue";
+
+export interface Send {
+  id: string;
+  kind: SendKind;
+  /** Null until the conversation of a first message exists. */
+  conversationId: string | null;
+  /** The response it goes below. */
+  parent: string | null;
+  text: string;
+  body: CreateBody;
+  createdAt: number;
+  failed: ErrorBody | null;
+  /** Stop was pressed before the server had answered. */
+  stopped: boolean;
+}
+
+interface Choice {
+  model: string;
+  instructions: string | null;
+}
+
+type Identity = Pick<Send, "id" | "createdAt" | "conversationId">;
+
+export function messageSend(identity: Identity, parent: string | null, text: string, choice: Choice, kind: "message" | "edit" = "message"): Send {
+  const body = { ...common(choice), input: [userMessage(text)], previous_response_id: parent };
+  return { ...identity, kind, parent, text, body, failed: null, stopped: false };
+}
+
+export function regenerateSend(identity: Identity, node: TurnNode, text: string, choice: Choice): Send {
+  const body = { ...common(choice), regenerate_of: node.id };
+  return { ...identity, kind: "regenerate", parent: node.parent, text, body, failed: null, stopped: false };
+}
+
+export function continueSend(identity: Identity, node: TurnNode, choice: Choice): Send {
+  const body = { ...common(choice), input: [], previous_response_id: node.id };
+  return { ...identity, kind: "continue", parent: node.id, text: "", body, failed: null, stopped: false };
+}
+
+function common(choice: Choice): CreateBody {
+  return choice.instructions ? { model: choice.model, instructions: choice.instructions } : { model: choice.model };
+}
+
+/** The node that an acknowledged send has become; known without asking the server for the tree. */
+export function nodeOf(send: Send, responseId: string, tree: Tree): TurnNode {
+  const original = send.body.regenerate_of === undefined ? undefined : tree.nodes[send.body.regenerate_of];
+  return {
+    id: responseId,
+    parent: send.parent,
+    input: send.body.input ?? original?.input ?? [],
+    regenerateOf: send.body.regenerate_of ?? null,
+    model: send.body.model,
+  };
+}

@@ -1,0 +1,50 @@
+import { useEffect } from "react";
+import { pickedModel } from "../state/app";
+import type { ResponseState } from "../state/response";
+import type { Send } from "../state/send";
+import type { Model } from "../state/types";
+import { useApp, useAppState } from "./context";
+
+const LOOK_MS = 1_000;
+
+interface WaitingProps {
+  send?: Send;
+  response?: ResponseState;
+  model?: string;
+}
+
+/** Between the question and the first word: what is being waited for, or just that someone is at it. */
+export function Waiting({ send, response, model: modelId }: WaitingProps) {
+  const { models } = useApp();
+  const connected = useAppState((state) => state.connection.phase === "open");
+  const id = modelId ?? send?.body.model;
+  const model = useAppState((state) => state.models.find((one) => one.id === id) ?? pickedModel(state));
+
+  // A model may begin to load only when it is asked for.
+  useEffect(() => {
+    const timer = setInterval(() => void models.load().catch(() => undefined), LOOK_MS);
+    return () => clearInterval(timer);
+  }, [models]);
+
+  const words = wordsOf(send, response, model, connected);
+  return (
+    <div className="waiting" data-testid="typing">
+      <span className="dots" aria-hidden="true">
+        <i />
+        <i />
+        <i />
+      </span>
+      {words !== null && <span className="faint">{words}</span>}
+    </div>
+  );
+}
+
+function wordsOf(send: Send | undefined, response: ResponseState | undefined, model: Model | undefined, connected: boolean): string | null {
+  if (send !== undefined && !connected) return "Will be sent when the connection is back";
+  const place = response?.position?.place ?? 0;
+  if (place > 0) return `Waiting in the queue: place ${place}`;
+  if (model === undefined || model.state.status === "ready") return null;
+  const percent = model.state.progress === null ? "" : ` ${Math.round(model.state.progress * 100)} %`;
+  if (model.state.status === "downloading") return `Downloading the model…${percent}`;
+  return model.state.status === "loading" ? `Loading the model…${percent}` : null;
+}
