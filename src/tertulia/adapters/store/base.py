@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from tertulia.adapters.store.engine import Engine
+from tertulia.adapters.store.journal import Journal
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.scripts.user_lock import Committed
 from tertulia.adapters.store.statement import Script
 from tertulia.ports.keys import Cipher, Keys
-
-if TYPE_CHECKING:
-    from tertulia.adapters.store.journal import Journal
 
 T = TypeVar("T")
 

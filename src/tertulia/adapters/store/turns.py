@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from tertulia.adapters.store.base import SqlBase
-from tertulia.adapters.store.scripts import ending, leases, reading, sweep
+from tertulia.adapters.store.scripts import ending, erase, leases, purge, reading, sweep
+from tertulia.adapters.store.scripts.purge import Outlived
 from tertulia.adapters.store.scripts.records import opened
 from tertulia.adapters.store.scripts.submit import submit
 from tertulia.domain.admission import Limits
@@ -130,3 +132,56 @@ class SqlTurns(SqlBase):
     async def branch(self, user_id: str, response_id: str) -> Sequence[Node]:
         sealer = await self._sealer(user_id)
         return await self._engine.read(lambda: reading.branch(response_id, sealer=sealer))
+
+    async def delete(self, user_id: str, response_id: str) -> None:
+        sealer = await self._sealer(user_id)
+        await self._commit(
+            lambda: erase.delete_response(response_id, now=self._clock(), sealer=sealer)
+        )
+
+    async def erase_connection(self, connection_id: str) -> int:
+        if not connection_id:
+            return 0
+        return await self._engine.write(
+            lambda: purge.erase_connection(connection_id, self._clock())
+        )
+
+    async def purge(
+        self, *, ephemeral_seconds: float, undo_seconds: float, feed_history: int
+    ) -> int:
+        now = self._clock()
+        total = await self._engine.write(lambda: purge.forget_keys(now))
+        while True:
+            found = await self._engine.read(
+                lambda: purge.look(
+                    ephemeral_before=now - ephemeral_seconds,
+                    deleted_before=now - undo_seconds,
+                    feed_history=feed_history,
+                )
+            )
+            erased = await self._erase(found, now, now - undo_seconds, feed_history)
+            if not erased:
+                return total
+            total += erased
+
+    async def _erase(
+        self, found: Outlived, now: float, deleted_before: float, feed_history: int
+    ) -> int:
+        """One batch, each conversation and each feed in a transaction of its own."""
+        erased = 0
+        if found.ephemeral:
+            erased = await self._engine.write(lambda: purge.erase_ephemeral(found.ephemeral, now))
+        for conversation_id, user_id in found.deleted:
+            sealer = await self._sealer(user_id)
+            erased += await self._engine.write(
+                partial(
+                    purge.erase_conversation,
+                    conversation_id,
+                    deleted_before=deleted_before,
+                    now=now,
+                    sealer=sealer,
+                )
+            )
+        for user_id in found.long_feeds:
+            erased += await self._engine.write(partial(purge.cut_feed, user_id, feed_history))
+        return erased

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import bindparam, insert, update
 
+from tertulia.adapters.store.journal import Journal
 from tertulia.adapters.store.schema import responses, usage
 from tertulia.adapters.store.scripts.admission import admit_after
 from tertulia.adapters.store.scripts.conversation_rows import (
@@ -31,9 +32,6 @@ from tertulia.domain.response import (
 )
 from tertulia.errors import Fenced, NotFound
 from tertulia.ports.turns import Cancelled, Finished, Outcome
-
-if TYPE_CHECKING:
-    from tertulia.adapters.store.journal import Journal
 
 _TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_micros")
 

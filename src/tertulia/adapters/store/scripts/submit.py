@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from tertulia.adapters.store.journal import Journal
 from tertulia.adapters.store.scripts.admission import load
 from tertulia.adapters.store.scripts.conversation_rows import (
     announce_conversation,
@@ -32,9 +33,6 @@ from tertulia.domain.event import opening_frames
 from tertulia.domain.response import Response
 from tertulia.errors import InvalidInput, NotFound, RateLimited
 from tertulia.ports.turns import HEAD, Submission, Submitted
-
-if TYPE_CHECKING:
-    from tertulia.adapters.store.journal import Journal
 
 
 class _Place(NamedTuple):
