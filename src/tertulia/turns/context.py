@@ -11,7 +11,7 @@ from tertulia.domain.continuation import PROMPT
 from tertulia.domain.item import FunctionCall, FunctionCallOutput, InputImage, Item
 from tertulia.domain.item import Message as MessageItem
 from tertulia.domain.response import Request, Response
-from tertulia.errors import ContextTooLong
+from tertulia.errors import ContextTooLong, InvalidInput
 from tertulia.ports.model import (
     Call,
     Entry,
@@ -71,6 +71,8 @@ def assemble(response: Response, branch: Sequence[Node], model: Model, written: 
         )
     kept = [e for entries in past[dropped:] for e in entries]
     entries = _instructions(request) + _without_orphans(kept + own)
+    if not entries and not begun:
+        raise InvalidInput("There is nothing to answer: the conversation is empty.", param="input")
     prefix, repeated = begun, ""
     if begun and not model.info.prefill:
         entries += [

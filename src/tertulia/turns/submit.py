@@ -104,7 +104,7 @@ def _check(ask: Ask, model: Model) -> None:
             raise InvalidInput(
                 "The message is empty.", param=f"input[{index}].content", code="empty_message"
             )
-    needed = sum(_tokens(model, item) for item in ask.input)
+    needed = _tokens(model, ask.input)
     if needed > model.info.context_window:
         raise ContextTooLong(
             f"The input has about {needed} tokens; {model.info.id} takes "
@@ -117,9 +117,13 @@ def _says_something(message: Message) -> bool:
     return any(not isinstance(p, InputText) or p.text.strip() for p in message.content)
 
 
-def _tokens(model: Model, item: Item) -> int:
-    """Tokens of an item's text, counted exactly only when it may matter."""
-    text = item.text if isinstance(item, Message | FunctionCallOutput) else ""
-    if len(text) < model.info.context_window:  # no token is shorter than a character's quarter
-        return len(text) // 4
-    return model.count_tokens(text)
+def _tokens(model: Model, items: tuple[Item, ...]) -> int:
+    """Tokens of the items' text, counted only when there may be too many.
+
+    A token is at least one byte, and a character at most four.
+    """
+    texts = [i.text for i in items if isinstance(i, Message | FunctionCallOutput)]
+    most = 4 * sum(len(t) for t in texts)
+    if most <= model.info.context_window:
+        return most
+    return sum(model.count_tokens(t) for t in texts)
