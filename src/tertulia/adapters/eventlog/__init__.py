@@ -1,0 +1,1 @@
+"""Event logs, and the fan-out within a process that they share."""

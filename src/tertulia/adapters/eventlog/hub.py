@@ -1,0 +1,287 @@
+"""Fan-out within one process: a window of recent frames per response, shared by its readers.
+
+A reader is a position, not a queue: it takes its frames out of the window, so that a frame is
+opened once and kept once whatever the number of readers. A reader that has fallen behind the
+window reads the backend at its own pace (`fill`) until it is back in it. A response nobody reads
+costs nothing: its window is made by the first reader and goes with the last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Final, Protocol
+
+from tertulia.adapters.eventlog.admit import position_lost
+from tertulia.domain.frame import Frame
+
+#: What a frame costs beside its data: the objects around it.
+_FRAME_OVERHEAD: Final = 200
+_number: Final = attrgetter("sequence_number")
+
+
+class Source(Protocol):
+    """What the hub reads of a backend. A user's foreign responses are as good as no log."""
+
+    async def newest(self, user_id: str, response_id: str) -> tuple[Sequence[Frame], bool]:
+        """The last frames of the log in their order, and whether others lie before them."""
+        ...
+
+    async def after(
+        self, user_id: str, response_id: str, number: int | None
+    ) -> Sequence[Frame] | None:
+        """The next frames after ``number`` (None: the first); None when it is not held."""
+        ...
+
+
+class Hub:
+    """All windows of a process. To be used on the event loop only.
+
+    ``window_bytes``: what one response may keep; ``total_bytes``: what all may, beyond which
+    each keeps a sixteenth.
+    """
+
+    def __init__(
+        self, source: Source, *, window_bytes: int = 1 << 20, total_bytes: int = 256 << 20
+    ) -> None:
+        self.source = source
+        self._window_bytes = window_bytes
+        self._total_bytes = total_bytes
+        self._windows: dict[str, dict[str, _Window]] = {}
+        self.size = 0
+
+    @property
+    def allowance(self) -> int:
+        """Bytes that a window may grow to at present."""
+        crowded = self.size > self._total_bytes
+        return self._window_bytes // 16 if crowded else self._window_bytes
+
+    def publish(self, response_id: str, frames: Sequence[Frame]) -> None:
+        """Show frames that the backend has acknowledged; in the order of the log."""
+        for window in tuple(self._windows.get(response_id, {}).values()):
+            window.publish(frames)
+
+    def reset(self, response_id: str) -> None:
+        """The log was erased: readers wait for it to begin anew."""
+        for window in tuple(self._windows.get(response_id, {}).values()):
+            window.reset()
+
+    async def subscribe(
+        self, user_id: str, response_id: str, after: int | None, wake: Callable[[], None]
+    ) -> Reader:
+        """See `EventLog.subscribe`."""
+        of_response = self._windows.setdefault(response_id, {})
+        window = of_response.get(user_id)
+        if window is None:
+            window = of_response[user_id] = _Window(self, user_id, response_id)
+        reader = Reader(window, after, wake)
+        try:
+            await reader.begin()
+        except BaseException:
+            reader.close()
+            raise
+        return reader
+
+    def forget(self, window: _Window) -> None:
+        of_response = self._windows[window.response_id]
+        del of_response[window.user_id]
+        if not of_response:
+            del self._windows[window.response_id]
+
+
+class _Window:
+    """The last frames of one response, for one user's readers."""
+
+    def __init__(self, hub: Hub, user_id: str, response_id: str) -> None:
+        self.user_id = user_id
+        self.response_id = response_id
+        self.hub = hub
+        self.readers: set[Reader] = set()
+        self.frames: list[Frame] = []
+        #: Frames before the window: 0 when it has the first; beyond that only changes matter.
+        self.offset = 0
+        #: Rises whenever positions have to be looked up again.
+        self.generation = 0
+        self._size = 0
+        self._stale = True
+        self._loading: asyncio.Task[None] | None = None
+        self._arrived: list[Frame] = []
+
+    @property
+    def exists(self) -> bool:
+        return bool(self.frames)
+
+    def publish(self, frames: Sequence[Frame]) -> None:
+        if self._loading is not None:
+            self._arrived += frames
+        elif self.frames:
+            self._extend(frames)
+        else:
+            # Whose frames these are is for the backend to say.
+            self._stale = True
+        self._wake()
+
+    def reset(self) -> None:
+        self._clear()
+        self._arrived.clear()
+        self._stale = True
+        self._wake()
+
+    async def refresh(self) -> None:
+        """Load the window, if it has not been; readers that come meanwhile wait for the same."""
+        while self._stale or self._loading is not None:
+            if self._loading is None:
+                self._stale = False
+                self._loading = asyncio.create_task(self._load())
+            # One reader that leaves must not take the frames from the others.
+            await asyncio.shield(self._loading)
+
+    async def _load(self) -> None:
+        try:
+            frames, more = await self.hub.source.newest(self.user_id, self.response_id)
+        except BaseException:
+            self._stale = True
+            raise
+        finally:
+            self._loading = None
+            arrived, self._arrived = self._arrived, []
+        if self._stale or not self.readers:  # erased, or left by all, meanwhile
+            return
+        self._clear()
+        self.offset = int(more)
+        self._extend(frames)
+        if self.frames:
+            last = self.frames[-1].sequence_number
+            self._extend([f for f in arrived if f.sequence_number > last])
+        elif arrived:
+            self._stale = True
+
+    def _extend(self, frames: Sequence[Frame]) -> None:
+        self.frames += frames
+        self._grow(sum(map(_cost, frames)))
+        allowance = self.hub.allowance
+        if self._size > allowance:
+            self._trim(allowance // 2)
+
+    def _trim(self, target: int) -> None:
+        """Drop the oldest; by half, so that it is seldom done. The newest always stays."""
+        dropped, size = 0, self._size
+        while size > target and dropped < len(self.frames) - 1:
+            size -= _cost(self.frames[dropped])
+            dropped += 1
+        del self.frames[:dropped]
+        self.offset += dropped
+        self._grow(size - self._size)
+
+    def _clear(self) -> None:
+        self.frames = []
+        self.offset = 0
+        self.generation += 1
+        self._grow(-self._size)
+
+    def _grow(self, by: int) -> None:
+        self._size += by
+        self.hub.size += by
+
+    def _wake(self) -> None:
+        for reader in tuple(self.readers):
+            reader.stir()
+
+    def leave(self, reader: Reader) -> None:
+        self.readers.discard(reader)
+        if not self.readers:
+            self._clear()
+            self.hub.forget(self)
+
+
+class Reader:
+    """A `Subscription`."""
+
+    def __init__(self, window: _Window, after: int | None, wake: Callable[[], None]) -> None:
+        self._window = window
+        self._position = after
+        self._wake = wake
+        self._drained = True
+        #: Index of the next frame, counted as the window's offset is, in this generation of it.
+        self._next = -1
+        self._generation = window.generation
+        #: Frames read from the backend, while we are before the window.
+        self._replay: Sequence[Frame] = ()
+        window.readers.add(self)
+
+    @property
+    def exists(self) -> bool:
+        return self._window.exists
+
+    def take(self, max_frames: int = 1024) -> Sequence[Frame]:
+        self._drained = True
+        at = self._find()
+        if self._replay:
+            frames, self._replay = self._replay[:max_frames], self._replay[max_frames:]
+        elif at is not None:
+            frames = self._window.frames[at : at + max_frames]
+            self._next = self._window.offset + at + len(frames)
+        else:
+            return ()
+        if frames:
+            self._position = frames[-1].sequence_number
+        return frames
+
+    async def fill(self) -> None:
+        window = self._window
+        await window.refresh()
+        if self._find() is not None or self._replay or not window.exists:
+            return
+        generation = window.generation
+        loaded = await window.hub.source.after(window.user_id, window.response_id, self._position)
+        if generation != window.generation:  # erased meanwhile: what it is now has to be seen
+            return
+        if loaded is None:
+            raise position_lost(window.response_id, self._position)
+        self._replay = loaded
+
+    async def begin(self) -> None:
+        """Raises `PositionLost` when there is nothing to go on from."""
+        await self.fill()
+        if self._position is not None and not self.exists:
+            raise position_lost(self._window.response_id, self._position)
+
+    def close(self) -> None:
+        if self in self._window.readers:
+            self._window.leave(self)
+
+    def stir(self) -> None:
+        """There may be more. Tells the reader once until it takes again."""
+        if self._drained:
+            self._drained = False
+            self._wake()
+
+    def _find(self) -> int | None:
+        """Where the next frame is in the window; None: before it, or there is no log.
+
+        Raises:
+            PositionLost: the log is there and does not hold this reader's position.
+        """
+        window, position = self._window, self._position
+        if self._generation != window.generation:
+            self._generation, self._next, self._replay = window.generation, -1, ()
+        if self._next >= window.offset:
+            return self._next - window.offset
+        if not window.frames:
+            return None
+        if position is None:
+            at = 0 if window.offset == 0 else None
+        elif position < window.frames[0].sequence_number and window.offset:
+            at = None
+        else:
+            at = bisect_left(window.frames, position, key=_number)
+            if at == len(window.frames) or window.frames[at].sequence_number != position:
+                raise position_lost(window.response_id, position)
+            at += 1
+        return at
+
+
+def _cost(frame: Frame) -> int:
+    return len(frame.data) + _FRAME_OVERHEAD

@@ -1,0 +1,204 @@
+"""The event log in the store's SQLite file, written by the same grouped writer.
+
+A row per append: its frames packed, sealed as one value. Readers are shown frames in the order
+of the commits, after the commit. Appends are not synced to the disk one by one: they outlive the
+death of the process, and a power cut loses at most a tail (see `adapters.store.sqlite`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from tertulia.adapters.eventlog import sqlite_scripts as scripts
+from tertulia.adapters.eventlog.admit import gone
+from tertulia.adapters.eventlog.hub import Hub
+from tertulia.adapters.store.engine import Engine
+from tertulia.adapters.store.scripts.sealer import Sealer
+from tertulia.adapters.store.statement import Script
+from tertulia.domain.frame import Frame
+from tertulia.errors import NotFound
+from tertulia.ports.eventlog import Appended, Subscription
+from tertulia.ports.keys import Cipher, Keys, UserKeys
+
+#: Users whose keys are at hand, so that an append is queued in the very call.
+_KNOWN_USERS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Written(Appended):
+    #: The frames that the log did not hold before.
+    fresh: Sequence[Frame]
+
+
+class SqliteEventLog:
+    """An `EventLog`, and the `Journal` of the store that shares its engine."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        keys: Keys,
+        cipher: Cipher,
+        *,
+        clock: Callable[[], float] = time.time,
+        window_bytes: int = 1 << 20,
+    ) -> None:
+        self._engine = engine
+        self._keys = keys
+        self._cipher = cipher
+        self._clock = clock
+        self._hub = Hub(self, window_bytes=window_bytes)
+        self._sealers: OrderedDict[str, Sealer] = OrderedDict()
+        self._cancels: set[str] = set()
+        self._late = 0
+        self._late_turn = asyncio.Lock()
+        self._late_tasks: set[asyncio.Task[Appended]] = set()
+
+    # --- the port ------------------------------------------------------------------------------
+
+    async def open(self, user_id: str, response_id: str, attempt: int) -> Sequence[Frame]:
+        sealer = await self._sealer(user_id)
+        if sealer is None:
+            raise gone(response_id)
+        await self._engine.write(
+            lambda: scripts.raise_fence(user_id, response_id, attempt, self._clock()),
+            durable=False,
+        )
+        return await self._engine.read(lambda: scripts.all_frames(sealer, response_id))
+
+    def append(
+        self, user_id: str, response_id: str, attempt: int, frames: Sequence[Frame]
+    ) -> Awaitable[Appended]:
+        sealer = self._sealers.get(user_id)
+        if sealer is not None and not self._late:
+            return self._append(sealer, response_id, attempt, frames)
+        self._late += 1
+        task = asyncio.create_task(self._append_late(user_id, response_id, attempt, frames))
+        self._late_tasks.add(task)
+        task.add_done_callback(self._late_tasks.discard)
+        return task
+
+    async def subscribe(
+        self, user_id: str, response_id: str, after: int | None, wake: Callable[[], None]
+    ) -> Subscription:
+        return await self._hub.subscribe(user_id, response_id, after, wake)
+
+    async def signal_cancel(self, response_id: str) -> None:
+        self._cancels.add(response_id)
+
+    async def drop(self, response_ids: Sequence[str]) -> None:
+        await self._engine.write(lambda: scripts.erase(response_ids), on_commit=self._erased)
+
+    async def purge(self, retention_seconds: float) -> int:
+        before = self._clock() - retention_seconds
+        count = 0
+        # In steps, so that appends get their turn between them.
+        while erased := await self._engine.write(
+            lambda: scripts.erase_outlived(before), durable=False, on_commit=self._erased
+        ):
+            count += len(erased)
+        return count
+
+    # --- the store's journal -------------------------------------------------------------------
+
+    def append_script(
+        self,
+        keys: UserKeys,
+        user_id: str,
+        response_id: str,
+        attempt: int,
+        frames: Sequence[Frame],
+    ) -> Script[None]:
+        sealer = Sealer(user_id, keys, self._cipher)
+        yield from scripts.append(
+            sealer, response_id, attempt, frames, self._clock(), may_begin=True
+        )
+
+    def published(self, response_id: str, frames: Sequence[Frame]) -> None:
+        self._hub.publish(response_id, frames)
+        if frames[-1].terminal:
+            self._cancels.discard(response_id)
+
+    # --- what the hub reads --------------------------------------------------------------------
+
+    async def newest(self, user_id: str, response_id: str) -> tuple[Sequence[Frame], bool]:
+        """See `hub.Source`."""
+        sealer = await self._sealer(user_id)
+        if sealer is None:
+            return (), False
+        return await self._engine.read(lambda: scripts.newest(sealer, response_id))
+
+    async def after(
+        self, user_id: str, response_id: str, number: int | None
+    ) -> Sequence[Frame] | None:
+        """See `hub.Source`."""
+        sealer = await self._sealer(user_id)
+        if sealer is None:
+            return None
+        return await self._engine.read(lambda: scripts.after(sealer, response_id, number))
+
+    # --- within --------------------------------------------------------------------------------
+
+    async def _sealer(self, user_id: str) -> Sealer | None:
+        """None when the user was erased."""
+        known = self._sealers.get(user_id)
+        if known is not None:
+            self._sealers.move_to_end(user_id)
+            return known
+        try:
+            keys = await self._keys.user_keys(user_id)
+        except NotFound:
+            return None
+        sealer = self._sealers[user_id] = Sealer(user_id, keys, self._cipher)
+        if len(self._sealers) > _KNOWN_USERS:
+            self._sealers.popitem(last=False)
+        return sealer
+
+    def _append(
+        self, sealer: Sealer, response_id: str, attempt: int, frames: Sequence[Frame]
+    ) -> asyncio.Future[_Written]:
+        return self._engine.write(
+            partial(self._append_own, sealer, response_id, attempt, frames),
+            durable=False,
+            on_commit=partial(self._show, response_id),
+        )
+
+    async def _append_late(
+        self, user_id: str, response_id: str, attempt: int, frames: Sequence[Frame]
+    ) -> Appended:
+        """Append when the user's keys have come. The lock is fair, and nobody goes past those
+        who wait for it, so that the order of the calls is kept."""
+        try:
+            async with self._late_turn:
+                sealer = await self._sealer(user_id)
+                if sealer is None:
+                    raise gone(response_id)
+                future = self._append(sealer, response_id, attempt, frames)
+        finally:
+            self._late -= 1
+        return await future
+
+    def _append_own(
+        self, sealer: Sealer, response_id: str, attempt: int, frames: Sequence[Frame]
+    ) -> Script[_Written]:
+        """An append in a transaction of its own."""
+        fresh = yield from scripts.append(
+            sealer, response_id, attempt, frames, self._clock(), may_begin=False
+        )
+        if fresh is None:
+            raise gone(response_id)
+        return _Written(cancel_requested=response_id in self._cancels, fresh=fresh)
+
+    def _show(self, response_id: str, written: _Written) -> None:
+        if written.fresh:
+            self.published(response_id, written.fresh)
+
+    def _erased(self, response_ids: Sequence[str]) -> None:
+        for response_id in response_ids:
+            self._cancels.discard(response_id)
+            self._hub.reset(response_id)

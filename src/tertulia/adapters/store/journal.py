@@ -1,0 +1,33 @@
+"""How the store writes frames in its own transactions, when the log lies in the same database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tertulia.adapters.store.statement import Script
+from tertulia.domain.frame import Frame
+from tertulia.ports.keys import UserKeys
+
+
+class Journal(Protocol):
+    def append_script(
+        self,
+        keys: UserKeys,
+        user_id: str,
+        response_id: str,
+        attempt: int,
+        frames: Sequence[Frame],
+    ) -> Script[None]:
+        """Append as `EventLog.append` does, within the caller's transaction; frames that begin
+        a log begin it. A log that is gone stays gone: the row that ends the response must not
+        fail because its stream has been erased.
+
+        Raises:
+            Fenced, Unavailable: as `EventLog.append`.
+        """
+        ...
+
+    def published(self, response_id: str, frames: Sequence[Frame]) -> None:
+        """Show them to the readers; to be called from ``on_commit`` of that transaction."""
+        ...
