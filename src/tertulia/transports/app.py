@@ -7,11 +7,18 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 import tertulia
-from tertulia.transports import errors
+from tertulia.transports import (
+    accounts_routes,
+    conversations_routes,
+    errors,
+    health,
+    models_routes,
+)
 from tertulia.transports.body import BodyLimit
 from tertulia.transports.guard import Guard
 from tertulia.transports.observe import Observe
 from tertulia.transports.services import Services
+from tertulia.transports.static import WebClient
 
 
 def create_app(services: Services) -> FastAPI:
@@ -42,4 +49,7 @@ def create_app(services: Services) -> FastAPI:
     app.router.redirect_slashes = False
     app.state.services = services
     errors.install(app)
+    for part in (accounts_routes, models_routes, conversations_routes, health):
+        app.include_router(part.router)
+    app.router.default = WebClient(services.web)
     return app

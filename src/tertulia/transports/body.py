@@ -158,15 +158,19 @@ async def read_json(request: Request, *, limit: int | None = None) -> Any:
     return load_json(raw, depth=services_of(request).settings.limits.json_depth)
 
 
-def body_of(model: type[M], *, limit: int | None = None) -> Callable[[Request], Awaitable[M]]:
+def body_of(
+    model: type[M], *, limit: int | None = None, optional: bool = False
+) -> Callable[[Request], Awaitable[M]]:
     """A dependency that reads the body as ``model``.
 
     Not FastAPI's own body parameter: that decodes before anybody is asked who is calling, and
-    lets lone surrogates through. Document the route with `body_schema`.
+    lets lone surrogates through. ``optional``: no body is an empty object. Document the route
+    with `body_schema`.
     """
 
     async def read(request: Request) -> M:
-        value = await read_json(request, limit=limit)
+        empty = optional and not await request.body()
+        value = {} if empty else await read_json(request, limit=limit)
         try:
             return model.model_validate(value)
         except ValidationError as error:

@@ -130,7 +130,7 @@ def _from_status(status: int) -> TertuliaError:
     if status == 404:
         return NotFound("There is nothing at this address.")
     if status == 405:
-        return MethodNotAllowed("This address does not answer to that method; see `Allow`.")
+        return MethodNotAllowed("This address does not answer to that method.")
     error = InvalidInput(_DESCRIPTIONS.get(status, "The request cannot be answered."))
     error.status = status
     return error

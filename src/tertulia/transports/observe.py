@@ -10,6 +10,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tertulia.errors import TertuliaError
+from tertulia.telemetry import describe
 from tertulia.transports.errors import error_reply
 
 _log = structlog.get_logger("tertulia.access")
@@ -53,7 +54,7 @@ class Observe:
             try:
                 await self._app(scope, receive, marked)
             except Exception as fault:  # noqa: BLE001  # the last resort: nothing is above but the server
-                _log.error("request failed", route=_route(scope), exc_info=fault)
+                _log.error("request failed", route=_route(scope), **describe(fault))
                 await _apologise(scope, receive, marked, status, request_id)
             finally:
                 _write(scope, status, time.perf_counter() - begun)
