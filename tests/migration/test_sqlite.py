@@ -109,5 +109,15 @@ def test_a_newer_schema_is_refused_with_both_versions_and_the_remedy(path: Path)
 
 def test_what_is_no_database_is_refused(path: Path) -> None:
     path.write_bytes(b"this is a letter, not a database" * 300)
-    with pytest.raises(DataFolderError, match="cannot be read"):
+    with pytest.raises(DataFolderError, match="cannot be used"):
         prepare_sqlite(path)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataFolderError, match="not-there"):
+        prepare_sqlite(tmp_path / "not-there" / "tertulia.sqlite3")
+
+
+def test_nobody_else_can_read_a_new_database(path: Path) -> None:
+    prepare_sqlite(path)
+    assert path.stat().st_mode & 0o077 == 0

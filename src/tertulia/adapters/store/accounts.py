@@ -16,11 +16,8 @@ class SqlAccounts(SqlBase):
     async def create_user(
         self, user_id: str, email: str, password_hash: str | None, role: UserRole
     ) -> User:
-        sealer = await self._sealer(user_id)
         return await self._engine.write(
-            lambda: accounts.create_user(
-                email, password_hash, role, now=self._clock(), sealer=sealer
-            )
+            lambda: accounts.create_user(user_id, email, password_hash, role, now=self._clock())
         )
 
     async def user(self, user_id: str) -> User:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
+
+from sqlalchemy import URL
 
 from tertulia.errors import DataFolderError
 
@@ -33,12 +36,16 @@ def prepare_sqlite(path: Path) -> None:
             "another data folder with --data.",
             code="schema_too_new",
         )
-    # A path is no part of a URL's text: it may hold `?` and `%`.
-    from sqlalchemy import URL
+    from sqlalchemy.exc import DBAPIError
 
     from tertulia.adapters.store.migrations.run import upgrade
 
-    upgrade(URL.create("sqlite", database=str(path)), HEAD)
+    try:
+        # Made here, so that nobody but its owner can ever read it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        upgrade(URL.create("sqlite", database=str(path)), HEAD)
+    except (OSError, DBAPIError) as error:
+        raise _unreadable(path, error) from error
 
 
 def _sqlite_version(path: Path) -> str | None:
@@ -57,7 +64,12 @@ def _sqlite_version(path: Path) -> str | None:
         finally:
             connection.close()
     except sqlite3.DatabaseError as error:
-        raise DataFolderError(
-            f"The database {path} cannot be read ({error}). Restore it from a backup, or give "
-            "another data folder with --data."
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataFolderError:
+    reason = getattr(error, "orig", None) or error
+    return DataFolderError(
+        f"The database {path} cannot be used ({reason}). See that its disk has room and that it "
+        "may be written to, restore it from a backup, or give another data folder with --data."
+    )

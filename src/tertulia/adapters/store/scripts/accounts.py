@@ -91,12 +91,12 @@ _NOTE_USE = Statement(
 
 
 def create_user(
-    email: str, password_hash: str | None, role: UserRole, *, now: float, sealer: Sealer
+    user_id: str, email: str, password_hash: str | None, role: UserRole, *, now: float
 ) -> Script[User]:
     rows = yield _USER_BY_EMAIL, {"email": email}
     if rows:
         raise Conflict("This e-mail address is registered already.", code="email_taken")
-    user = User(sealer.user_id, email, role, now, password_hash)
+    user = User(user_id, email, role, now, password_hash)
     yield (
         _CREATE_USER,
         {
