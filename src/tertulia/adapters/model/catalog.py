@@ -21,6 +21,8 @@ class LocalEntry:
     reference: str
     owned_by: str
     license: str
+    #: Size of what is fetched, for a progress bar where the fetcher does not tell it.
+    download_bytes: int
     sampling: Mapping[str, float] = field(default_factory=dict)
     max_output_tokens: int | None = None
 
@@ -36,8 +38,9 @@ LOCAL: Mapping[str, LocalEntry] = {
         ),
         owned_by="HuggingFaceTB",
         license="Apache-2.0",
-        # Its model card; the penalty keeps so small a model from repeating itself for ever.
-        sampling={"temperature": 0.2, "top_p": 0.9, "repeat_penalty": 1.1},
+        download_bytes=92_871_040,
+        # Its model card; DRY keeps so small a model from repeating whole sentences for ever.
+        sampling={"temperature": 0.2, "top_p": 0.9, "dry_multiplier": 0.8},
         max_output_tokens=1024,
     ),
 }
@@ -62,20 +65,27 @@ _OPENAI_WINDOWS: tuple[tuple[str, int], ...] = (
 #: For a server that does not tell: what small servers are commonly started with at least.
 DEFAULT_WINDOW = 8_192
 
+#: Models that see images, by prefix of the id.
+_OPENAI_IMAGES = ("gpt-4o", "gpt-4.1", "gpt-4-turbo", "gpt-5", "chatgpt-4o", "o1", "o3", "o4-mini")
+
 #: Parts of ids of models that do not chat; a server's list mixes them with those that do.
 _NOT_CHAT = (
     "embed", "whisper", "tts", "dall-e", "moderation", "davinci", "babbage", "image", "sora",
-    "realtime", "audio", "transcribe", "rerank", "minilm", "bge-",
+    "realtime", "audio", "transcribe", "rerank", "minilm", "bge-", "search-", "-instruct-0914",
 )  # fmt: skip
 
 
-def context_window(model_id: str) -> int:
-    """Tokens; a cautious guess for ids that are not known."""
+def known_window(model_id: str) -> int | None:
+    """Tokens, of OpenAI's models; None for ids that are not theirs."""
     name = model_id.rsplit("/", 1)[-1]
     for prefix, window in sorted(_OPENAI_WINDOWS, key=lambda entry: -len(entry[0])):
         if name.startswith(prefix):
             return window
-    return DEFAULT_WINDOW
+    return None
+
+
+def known_images(model_id: str) -> bool:
+    return model_id.rsplit("/", 1)[-1].startswith(_OPENAI_IMAGES)
 
 
 def chats(model_id: str) -> bool:

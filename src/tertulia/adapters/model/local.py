@@ -73,7 +73,7 @@ class LocalModel:
         if not installed():
             self._state = ModelState("failed", detail=_NOT_INSTALLED)
         elif weights.present:
-            self._state = ModelState("absent", detail="not loaded yet")
+            self._state = ModelState("absent", detail="its weights are here, not loaded yet")
 
     def state(self) -> ModelState:
         return self._state

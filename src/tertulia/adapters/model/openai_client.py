@@ -51,6 +51,32 @@ class Endpoint:
     socket: str | None = None
 
 
+class _Meta(msgspec.Struct):
+    n_ctx: int | None = None
+
+
+class Listed(msgspec.Struct):
+    """An entry of a server's list. Beside the id, what some servers tell of the window."""
+
+    id: str
+    max_model_len: int | None = None
+    context_length: int | None = None
+    meta: _Meta | None = None
+
+    @property
+    def window(self) -> int | None:
+        """Tokens; None where the server does not tell."""
+        loaded = self.meta.n_ctx if self.meta is not None else None
+        return self.max_model_len or self.context_length or loaded
+
+
+class _ModelList(msgspec.Struct):
+    data: list[Listed]
+
+
+_MODELS = msgspec.json.Decoder(_ModelList)
+
+
 class ChatClient:
     """One server: a pool of connections, time-outs, and tries again before the first chunk."""
 
@@ -71,17 +97,20 @@ class ChatClient:
             await self._session.close()
             self._session = None
 
-    async def models(self) -> list[str]:
-        """Ids of the models that the server lists.
+    async def models(self) -> Sequence[Listed]:
+        """The models that the server lists.
 
         Raises:
             ModelError: it does not answer, or not with such a list.
         """
         name = self.endpoint.name
         try:
-            async with self._open().get(
-                f"{self.endpoint.base_url}/models", allow_redirects=False
-            ) as response:
+            async with (
+                asyncio.timeout(self.endpoint.connect_seconds),
+                self._open().get(
+                    f"{self.endpoint.base_url}/models", allow_redirects=False
+                ) as response,
+            ):
                 body = await _some(response, 4 * 1024 * 1024)
                 if response.status != 200:
                     wait = response.headers.get("Retry-After")
@@ -89,7 +118,7 @@ class ChatClient:
         except (OSError, TimeoutError, _client_error()) as error:
             raise _unreachable(name, error) from None
         try:
-            return [model.id for model in _MODELS.decode(body).data]
+            return _MODELS.decode(body).data
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise garbage(name, "no list of models") from None
 
@@ -214,17 +243,6 @@ class ChatClient:
         if self._session is None:
             self._session = _session(self.endpoint)
         return self._session
-
-
-class _Model(msgspec.Struct):
-    id: str
-
-
-class _ModelList(msgspec.Struct):
-    data: list[_Model]
-
-
-_MODELS = msgspec.json.Decoder(_ModelList)
 
 
 def _session(endpoint: Endpoint) -> aiohttp.ClientSession:

