@@ -46,7 +46,7 @@ wheel: setup ## a wheel with the web client in it, in dist/
 	@rm -f dist/*.whl && $(BIN)/hatchling build -t wheel
 
 .PHONY: lock
-lock: dev ## resolve the locks again; UPGRADE=--upgrade takes the newest versions
+lock: ## resolve the locks again; UPGRADE=--upgrade takes the newest versions
 	@sh scripts/lock.sh $(UPGRADE)
 
 .PHONY: clean

@@ -6,6 +6,7 @@ run with nothing changed installs nothing and needs no network.
 """
 
 import argparse
+import ctypes
 import hashlib
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import debian
 import webclient
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,6 +75,17 @@ def install_lock(name: str) -> None:
     set_stamp(name, want)
 
 
+def system_libraries() -> bool:
+    """The one shared library that the local model's runtime takes from the system."""
+    if sys.platform != "linux":
+        return True
+    try:
+        ctypes.CDLL("libgomp.so.1")
+    except OSError:
+        return debian.install(["libgomp1"])
+    return True
+
+
 def install_project() -> None:
     want = fingerprint(ROOT / "pyproject.toml", ROOT / "src" / "tertulia" / "__init__.py")
     if is_fresh("project", want):
@@ -100,6 +113,8 @@ def main() -> int:
     parser.add_argument("--dev", action="store_true", help="also the tools that tests need")
     options = parser.parse_args()
     try:
+        if not system_libraries():
+            return 1
         environment()
         install_lock("run")
         if options.dev:
