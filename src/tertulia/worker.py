@@ -39,6 +39,14 @@ class Worker:
         """Attempts under way."""
         return len(self._attempts)
 
+    async def resume(self) -> None:
+        """Take up at once what an earlier process left. Only for the one process that owns its
+        store: all leases in it are void."""
+        voided = await self._parts.store.void_leases()
+        if voided:
+            log.info("leases_voided", count=voided)
+        await self._sweeper.resume()
+
     def start(self) -> None:
         """Begin listening, renewing and sweeping."""
         timing = self._parts.timing

@@ -67,7 +67,8 @@ class Follower:
                 raise
             self.ended = True  # the reader holds everything there is
             return
-        self._due = not self._subscription.exists
+        # A reader with nothing before it asks the row at once: it may hold the end already.
+        self._due = after is not None or not self._subscription.exists
         self._arm()
 
     def close(self) -> None:
@@ -124,6 +125,9 @@ class Follower:
         except Unavailable:
             return ()
         if not node.response.terminal or self._subscription is None:
+            return ()
+        if self.position == node.response.last_sequence_number:
+            self.ended = True
             return ()
         if not self._subscription.exists:
             if self.position is not None:

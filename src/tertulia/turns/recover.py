@@ -37,6 +37,24 @@ class Sweeper:
         except Unavailable:
             self._answering_since = None
             return None
+        return await self._told(swept)
+
+    async def resume(self) -> Swept:
+        """The first pass of a process that owns its store: everything admitted is rung for now,
+        and nobody's waiting time ran out while there was no server.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        swept = await self._parts.store.sweep(
+            self._parts.limits,
+            waiting_seconds=float("inf"),
+            take_over=True,
+            ring_after_seconds=0.0,
+        )
+        return await self._told(swept)
+
+    async def _told(self, swept: Swept) -> Swept:
         for finished in swept.finished:
             await announce(self._parts, finished)
         await ring(self._parts, swept.ring)

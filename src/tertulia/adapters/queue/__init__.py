@@ -1,0 +1,1 @@
+"""Queues: what rings the workers."""

@@ -1,0 +1,23 @@
+"""Puts the parts together; the only place that sees all of them."""
+
+from tertulia.bootstrap.commands import (
+    Check,
+    create_key,
+    create_user,
+    doctor,
+    list_models,
+    migrate,
+    pull_model,
+)
+from tertulia.bootstrap.serve import serve
+
+__all__ = [
+    "Check",
+    "create_key",
+    "create_user",
+    "doctor",
+    "list_models",
+    "migrate",
+    "pull_model",
+    "serve",
+]

@@ -1,0 +1,139 @@
+"""What the command line does beside serving. Each opens what it needs and closes it again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tertulia.accounts import AccountService
+from tertulia.adapters.cache.limiter import MemoryLimiter
+from tertulia.adapters.folder import DataFolder
+from tertulia.adapters.model.registry import ModelRegistry
+from tertulia.bootstrap.assembly import Storage, storage
+from tertulia.errors import TertuliaError
+from tertulia.ports.model import Model
+from tertulia.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing ``tertulia doctor`` looked at; ``detail`` names the remedy when it is not ok."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def create_user(settings: Settings, email: str, password: str, admin: bool) -> str:
+    """Make an account; works beside a running server. Gives its id."""
+
+    async def run() -> str:
+        async with storage(settings, exclusive=False) as kept:
+            accounts = _accounts(settings, kept)
+            try:
+                return (await accounts.create_user(email, password, admin=admin)).id
+            finally:
+                accounts.close()
+
+    return asyncio.run(run())
+
+
+def create_key(settings: Settings, email: str, name: str) -> str:
+    """Make an API key for an account. Gives the key: it is shown this once."""
+
+    async def run() -> str:
+        async with storage(settings, exclusive=False) as kept:
+            accounts = _accounts(settings, kept)
+            try:
+                return (await accounts.create_key_for(email, name))[1]
+            finally:
+                accounts.close()
+
+    return asyncio.run(run())
+
+
+def _accounts(settings: Settings, kept: Storage) -> AccountService:
+    return AccountService(kept.store, MemoryLimiter(), secret=kept.secret, settings=settings)
+
+
+def migrate(settings: Settings) -> str:
+    """Bring the database to this release's schema; no server may run meanwhile."""
+
+    async def run() -> str:
+        async with storage(settings, exclusive=True) as kept:
+            return f"{kept.folder.database} has the schema of this release."
+
+    return asyncio.run(run())
+
+
+def list_models(settings: Settings) -> Sequence[Model]:
+    """The models an admin would be offered, looked for now."""
+
+    async def run() -> Sequence[Model]:
+        registry = ModelRegistry(settings)
+        try:
+            await registry.refresh()
+            return registry.list(admin=True)
+        finally:
+            await registry.close()
+
+    return asyncio.run(run())
+
+
+def pull_model(settings: Settings, ref: str) -> None:
+    """Fetch weights into the data folder, with a progress bar on a terminal."""
+    from tertulia.adapters.model.pull import pull
+    from tertulia.adapters.model.registry import FOLDER
+    from tertulia.adapters.model.weights import parse
+    from tertulia.bootstrap.bar import bar
+
+    weights = parse(ref, DataFolder(settings.data).path / FOLDER)
+    with bar(ref) as progress:
+        path = asyncio.run(pull(weights, progress))
+    print(f"{path}")  # noqa: T201 - the command's answer
+
+
+def doctor(settings: Settings) -> list[Check]:
+    """Look at everything a server needs, without starting one."""
+    checks = [
+        _check("data folder", lambda: f"{DataFolder(settings.data).path} can be written to"),
+        _check("database", lambda: _database(settings)),
+        _check("model", lambda: _default_model(settings)),
+        _check("web client", _web_client),
+    ]
+    return checks
+
+
+def _check(name: str, look: object) -> Check:
+    try:
+        return Check(name, True, look())  # type: ignore[operator]
+    except TertuliaError as error:
+        return Check(name, False, error.message)
+
+
+def _database(settings: Settings) -> str:
+    async def run() -> str:
+        async with storage(settings, exclusive=False) as kept:
+            await kept.store.ping()
+            return f"{kept.folder.database} answers, keys can be read"
+
+    return asyncio.run(run())
+
+
+def _default_model(settings: Settings) -> str:
+    registry = ModelRegistry(settings)
+    model = registry.get(None)
+    state = model.state()
+    if state.status == "failed":
+        raise TertuliaError(state.detail or f"{model.info.id} does not work")
+    return f"{model.info.id} is {state.status}" + (f" ({state.detail})" if state.detail else "")
+
+
+def _web_client() -> str:
+    from tertulia.transports.services import built_web_client
+
+    page = built_web_client() / "index.html"
+    if not page.exists():
+        raise TertuliaError("it is not built: run `make setup` in the checkout")
+    return "built"

@@ -1,0 +1,145 @@
+"""``tertulia serve``: the whole server in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from types import FrameType
+
+import uvicorn
+
+from tertulia import telemetry
+from tertulia.bootstrap.assembly import node
+from tertulia.errors import Misconfigured
+from tertulia.settings import Settings
+from tertulia.transports.app import create_app
+
+#: Seconds that open connections get to end by themselves once all turns have ended.
+CONNECTION_GRACE = 3
+#: Connections that may wait to be accepted.
+BACKLOG = 2048
+
+
+def serve(settings: Settings, open_browser: bool = False) -> None:
+    """Run until SIGINT or SIGTERM; a second signal ends it at once.
+
+    Raises:
+        DataFolderError, Misconfigured: the folder, a setting or the port.
+    """
+    telemetry.configure(level=settings.log_level, form=settings.log_format)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings, open_browser))
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # not made for this platform
+        return None
+    return uvloop.Loop
+
+
+async def _serve(settings: Settings, open_browser: bool) -> None:
+    telemetry.watch_loop(asyncio.get_running_loop())
+    server: Server | None = None
+
+    def draining() -> bool:
+        return server is not None and server.draining
+
+    async with node(settings, draining=draining) as parts:
+        config = uvicorn.Config(
+            create_app(parts.services),
+            host=settings.host,
+            port=settings.port,
+            backlog=BACKLOG,
+            http="httptools",
+            ws="websockets-sansio",
+            # Compression costs 54 KB a connection, and frames are small.
+            ws_per_message_deflate=False,
+            # One byte more than the protocol allows, so that the feed itself can say so.
+            ws_max_size=1 << 20,
+            ws_ping_interval=None,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            timeout_graceful_shutdown=CONNECTION_GRACE,
+        )
+        server = Server(config, settings, parts.worker.stop, open_browser=open_browser)
+        await server.serve()
+        if not server.started:
+            raise Misconfigured(
+                f"cannot listen on {settings.host}:{settings.port}: the port is in use, or not "
+                "allowed; choose another with --port"
+            )
+
+
+class Server(uvicorn.Server):
+    """Says where it is, and lets running answers end before it ends itself."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        settings: Settings,
+        stop_turns: object,
+        *,
+        open_browser: bool,
+    ) -> None:
+        super().__init__(config)
+        self._settings = settings
+        self._stop_turns = stop_turns
+        self._open_browser = open_browser
+        self._drain: asyncio.Task[None] | None = None
+        self.draining = False
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """Listen, then print the address: the line that scripts and people wait for."""
+        try:
+            await super().startup(sockets)  # type: ignore[arg-type]
+        except SystemExit:  # uvicorn's way to say that the port cannot be had
+            self.should_exit = True
+            return
+        port = self.servers[0].sockets[0].getsockname()[1]
+        url = f"http://{_in_url(self._settings.host)}:{port}"
+        print(f"Tertulia is ready: {url}", flush=True)  # noqa: T201 - for the person who started it
+        if self._open_browser and _has_display():
+            threading.Thread(target=_browse, args=(url,), daemon=True).start()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """First signal: stop taking turns, end or hand over those that run, then end."""
+        if self.draining:
+            super().handle_exit(sig, frame)
+            return
+        self.draining = True
+        loop = asyncio.get_event_loop()
+        loop.call_soon_threadsafe(self._begin_drain)
+
+    def _begin_drain(self) -> None:
+        self._drain = asyncio.get_running_loop().create_task(self._drained())
+
+    async def _drained(self) -> None:
+        try:
+            await self._stop_turns()  # type: ignore[operator]
+        finally:
+            self.should_exit = True
+
+
+def _in_url(host: str) -> str:
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - any address: name one that works here
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _has_display() -> bool:
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _browse(url: str) -> None:
+    import webbrowser
+
+    webbrowser.open(url)

@@ -1,0 +1,36 @@
+"""From settings to the numbers that steer the pipeline."""
+
+from __future__ import annotations
+
+from tertulia.domain.admission import Limits
+from tertulia.settings import Settings
+from tertulia.turns.parts import Timing
+
+
+def limits_of(settings: Settings) -> Limits:
+    return Limits(
+        running=settings.limits.running_per_user,
+        waiting=settings.limits.waiting_per_user,
+        capacity=settings.turns.slots,
+    )
+
+
+def timing_of(settings: Settings) -> Timing:
+    turns = settings.turns
+    return Timing(
+        lease=turns.lease_seconds,
+        renew=turns.renew_seconds,
+        sweep=turns.sweep_seconds,
+        waiting=turns.waiting_seconds,
+        running=turns.running_seconds,
+        cancel_check=turns.cancel_check_seconds,
+        reader_recheck=turns.reader_recheck_seconds,
+        flush=turns.flush_ms / 1000,
+        flush_bytes=turns.flush_bytes,
+        grace=turns.grace_seconds,
+        log_retention=turns.log_retention_seconds,
+        ephemeral=turns.ephemeral_seconds,
+        abandoned=turns.abandoned_seconds,
+        max_crashes=turns.max_crashes,
+        feed_history=settings.feed.history,
+    )
