@@ -6,11 +6,12 @@ cd "$(dirname "$0")/.."
 
 compile() {
     # No header and no index address: a lock names packages, never where they come from.
-    .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+    .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
         --generate-hashes --no-emit-index-url --no-emit-find-links --no-header "$@"
 }
 
-compile "$@" --extra local --group build -o requirements/run.txt
-compile "$@" --extra local --group build --group dev \
-    --constraint requirements/run.txt -o requirements/dev.txt
+project="pyproject.toml --extra local --group build"
+# Unquoted on purpose: words of the command.
+compile "$@" $project -o requirements/run.txt
+compile "$@" $project --group dev --constraint requirements/run.txt -o requirements/dev.txt
 compile "$@" --group node -o requirements/node.txt
