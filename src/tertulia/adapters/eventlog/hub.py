@@ -117,7 +117,7 @@ class _Window:
         if self._loading is not None:
             self._arrived += frames
         elif self.frames:
-            self._extend(frames)
+            self._extend_past_last(frames)
         else:
             # Whose frames these are is for the backend to say.
             self._stale = True
@@ -153,10 +153,16 @@ class _Window:
         self.offset = int(more)
         self._extend(frames)
         if self.frames:
-            last = self.frames[-1].sequence_number
-            self._extend([f for f in arrived if f.sequence_number > last])
+            self._extend_past_last(arrived)
         elif arrived:
             self._stale = True
+
+    def _extend_past_last(self, frames: Sequence[Frame]) -> None:
+        """Loading may have brought frames before they were published."""
+        last = self.frames[-1].sequence_number
+        if frames and frames[0].sequence_number <= last:
+            frames = [f for f in frames if f.sequence_number > last]
+        self._extend(frames)
 
     def _extend(self, frames: Sequence[Frame]) -> None:
         self.frames += frames
@@ -240,7 +246,9 @@ class Reader:
             return
         if loaded is None:
             raise position_lost(window.response_id, self._position)
-        self._replay = loaded
+        # The backend may be ahead of what has been published: that comes by the window.
+        newest = window.frames[-1].sequence_number
+        self._replay = [f for f in loaded if f.sequence_number <= newest]
 
     async def begin(self) -> None:
         """Raises `PositionLost` when there is nothing to go on from."""

@@ -1,0 +1,1 @@
+"""Short-term memory: what may be lost at any time."""

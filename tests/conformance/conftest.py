@@ -1,0 +1,121 @@
+"""The backends of every port, by name. A new backend is added here and passes the same suite.
+
+An opener takes a folder and gives the opened backend; two of the same folder, one after the
+other, are the same data, where the backend outlives its process at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+import pytest
+
+from tertulia.adapters.cache.limiter import MemoryLimiter
+from tertulia.adapters.eventlog.memory import MemoryEventLog
+from tertulia.adapters.eventlog.sqlite import SqliteEventLog
+from tertulia.adapters.keys.file import FileKeys
+from tertulia.adapters.queue.memory import MemoryQueue
+from tertulia.adapters.sealing import AesGcmCipher
+from tertulia.adapters.store.migrations import prepare_sqlite
+from tertulia.adapters.store.sqlite import SqliteEngine
+from tertulia.ports.eventlog import EventLog
+from tertulia.ports.keys import Keys
+from tertulia.ports.limiter import Limiter
+from tertulia.ports.queue import Queue
+
+T = TypeVar("T")
+Opener: TypeAlias = Callable[[Path], AbstractAsyncContextManager[T]]
+Open: TypeAlias = Callable[[], AbstractAsyncContextManager[T]]
+
+
+@asynccontextmanager
+async def file_keys(folder: Path) -> AsyncIterator[FileKeys]:
+    keys = FileKeys(folder / "keys")
+    await keys.start()
+    try:
+        yield keys
+    finally:
+        await keys.close()
+
+
+@asynccontextmanager
+async def sqlite_engine(folder: Path) -> AsyncIterator[SqliteEngine]:
+    prepare_sqlite(folder / "tertulia.sqlite3")
+    engine = SqliteEngine(folder / "tertulia.sqlite3")
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+@asynccontextmanager
+async def memory_log(_: Path, *, window_bytes: int) -> AsyncIterator[EventLog]:
+    yield MemoryEventLog(window_bytes=window_bytes)
+
+
+@asynccontextmanager
+async def sqlite_log(folder: Path, *, window_bytes: int) -> AsyncIterator[EventLog]:
+    async with file_keys(folder) as keys, sqlite_engine(folder) as engine:
+        yield SqliteEventLog(engine, keys, AesGcmCipher(), window_bytes=window_bytes)
+
+
+@asynccontextmanager
+async def memory_queue(_: Path) -> AsyncIterator[Queue]:
+    queue = MemoryQueue()
+    yield queue
+    await queue.close()
+
+
+@asynccontextmanager
+async def memory_limiter(_: Path) -> AsyncIterator[Limiter]:
+    yield MemoryLimiter()
+
+
+#: A narrow window holds a frame or two, so that readers fall behind it all the time.
+WIDE, NARROW = 1 << 20, 500
+
+EVENT_LOGS: dict[str, Opener[EventLog]] = {
+    "memory": partial(memory_log, window_bytes=WIDE),
+    "memory-narrow": partial(memory_log, window_bytes=NARROW),
+    "sqlite": partial(sqlite_log, window_bytes=WIDE),
+    "sqlite-narrow": partial(sqlite_log, window_bytes=NARROW),
+}
+#: Those that outlive their process.
+LASTING_EVENT_LOGS = ("sqlite", "sqlite-narrow")
+KEYS: dict[str, Opener[Keys]] = {"file": file_keys}
+QUEUES: dict[str, Opener[Queue]] = {"memory": memory_queue}
+LIMITERS: dict[str, Opener[Limiter]] = {"memory": memory_limiter}
+
+
+@pytest.fixture(params=EVENT_LOGS)
+async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventLog]:
+    async with EVENT_LOGS[request.param](tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=LASTING_EVENT_LOGS)
+def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Open[EventLog]:
+    """Opens the same log each time, as a process that starts again would."""
+    return partial(EVENT_LOGS[request.param], tmp_path)
+
+
+@pytest.fixture(params=KEYS)
+def open_keys(request: pytest.FixtureRequest, tmp_path: Path) -> Open[Keys]:
+    return partial(KEYS[request.param], tmp_path)
+
+
+@pytest.fixture(params=QUEUES)
+async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Queue]:
+    async with QUEUES[request.param](tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=LIMITERS)
+async def limiter(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Limiter]:
+    async with LIMITERS[request.param](tmp_path) as opened:
+        yield opened
