@@ -10,13 +10,17 @@ import tertulia
 from tertulia.transports import (
     accounts_routes,
     conversations_routes,
+    diagnostics,
     errors,
+    feed,
     health,
     models_routes,
+    responses,
 )
 from tertulia.transports.body import BodyLimit
 from tertulia.transports.guard import Guard
 from tertulia.transports.observe import Observe
+from tertulia.transports.presence import Presence
 from tertulia.transports.services import Services
 from tertulia.transports.static import WebClient
 
@@ -48,8 +52,17 @@ def create_app(services: Services) -> FastAPI:
     )
     app.router.redirect_slashes = False
     app.state.services = services
+    app.state.presence = Presence(services)
     errors.install(app)
-    for part in (accounts_routes, models_routes, conversations_routes, health):
+    for part in (
+        accounts_routes,
+        models_routes,
+        conversations_routes,
+        responses,
+        diagnostics,
+        health,
+    ):
         app.include_router(part.router)
+    app.router.routes.extend(feed.routes)
     app.router.default = WebClient(services.web)
     return app

@@ -104,10 +104,3 @@ class Presence:
         if not task.cancelled() and (fault := task.exception()) is not None:
             code = fault.code if isinstance(fault, TertuliaError) else type(fault).__name__
             _log.warning("an abandoned response is left to the purge", code=code)
-
-    async def close(self) -> None:
-        """Forget the timers and end what was begun."""
-        for timer in self._leaving.values():
-            timer.cancel()
-        self._leaving.clear()
-        await asyncio.gather(*self._tasks, return_exceptions=True)

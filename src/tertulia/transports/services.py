@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from tertulia.ports.limiter import Limiter
 from tertulia.settings import Settings
+from tertulia.transports.feed_hub import FeedHub
 from tertulia.turns.parts import Parts
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class Services:
     #: True once the process was asked to stop: ``/readyz`` sends new clients elsewhere.
     draining: Callable[[], bool] = lambda: False
     web: Path = field(default_factory=built_web_client)
+    #: Where the store rings for what it has written into a user's feed.
+    feed: FeedHub = field(default_factory=FeedHub)
+    #: What the scripted model was called for; None where it is not offered.
+    scripted_calls: Callable[[], Sequence[object]] | None = None
 
 
 def services_of(connection: HTTPConnection) -> Services:

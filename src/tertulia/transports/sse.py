@@ -14,6 +14,7 @@ from tertulia.domain.frame import Frame
 from tertulia.domain.response import Response
 from tertulia.errors import TertuliaError
 from tertulia.transports.errors import error_object
+from tertulia.transports.own_events import attempt_event
 from tertulia.transports.presence import Presence
 from tertulia.transports.reading import Reading
 from tertulia.transports.reply import encode
@@ -97,13 +98,6 @@ class EventStream(HttpResponse):
                 out.append(b"event: %b\ndata: %b\n\n" % (kind.encode(), data))
             out.append(b"event: %b\ndata: %b\n\n" % (frame.kind.encode(), frame.data))
         return b"".join(out)
-
-
-def attempt_event(frame: Frame) -> tuple[str, bytes]:
-    """``tertulia:attempt``, to be sent before the first frame of a later attempt: kind and data."""
-    kind = "tertulia:attempt"
-    body = {"type": kind, "after": frame.continues, "attempt": frame.attempt}
-    return kind, encode(body)
 
 
 def _failed(error: TertuliaError, position: int | None) -> bytes:

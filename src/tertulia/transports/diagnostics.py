@@ -1,0 +1,25 @@
+"""``/v1/diagnostics``: what tests and operators may look at; offered to admins only."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from tertulia.errors import Forbidden, NotFound
+from tertulia.transports.auth import Caller
+from tertulia.transports.errors import documented
+from tertulia.transports.reply import reply
+from tertulia.transports.services import services_of
+
+router = APIRouter(prefix="/v1/diagnostics", tags=["Diagnostics"])
+
+
+@router.get("/scripted", responses=documented(401, 403, 404))
+async def scripted(request: Request, caller: Caller) -> Response:
+    """The scripted model's calls, oldest first: which call wrote which words of which answer."""
+    if not caller.admin:
+        raise Forbidden("Only admins may see this.")
+    calls = services_of(request).scripted_calls
+    if calls is None:
+        raise NotFound("The scripted model is not offered here.")
+    return reply({"object": "list", "data": list(calls())})

@@ -1,0 +1,67 @@
+"""A WebSocket as the feed uses it: text in both directions, and a close that cannot hang."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.types import Receive, Send
+
+from tertulia.errors import InvalidInput
+from tertulia.transports.body import load_json
+from tertulia.transports.feed_messages import MAX_FRAME, Close
+
+
+class Closed(Exception):
+    """The connection has to end with this code."""
+
+    def __init__(self, code: Close) -> None:
+        super().__init__(code.name)
+        self.code = code
+
+
+class Socket:
+    """Over the ASGI channel of an accepted WebSocket. ``depth``: of the JSON that is taken."""
+
+    def __init__(self, receive: Receive, send: Send, *, depth: int) -> None:
+        self._receive = receive
+        self._send = send
+        self._depth = depth
+
+    async def receive(self) -> Mapping[str, Any] | None:
+        """The device's next message; None when it has left.
+
+        Raises:
+            InvalidInput: not a JSON object in text; the connection may go on.
+            Closed: longer than a message may be.
+        """
+        event = await self._receive()
+        if event["type"] == "websocket.disconnect":
+            return None
+        text = event.get("text")
+        if text is None:
+            raise InvalidInput("The feed takes text messages only.", code="invalid_message")
+        # No character is less than a byte, so most messages need not be encoded to be measured.
+        if len(text) > MAX_FRAME or len(text) * 4 > MAX_FRAME < len(text.encode()):
+            raise Closed(Close.TOO_BIG)
+        message = load_json(text, depth=self._depth)
+        if not isinstance(message, dict):
+            raise InvalidInput("A message is a JSON object.", code="invalid_message")
+        return message
+
+    async def send(self, message: bytes) -> None:
+        """Returns when there is room for the next one.
+
+        Raises:
+            OSError: the connection is gone.
+        """
+        await self._send({"type": "websocket.send", "text": message.decode()})
+
+    async def close(self, code: Close, *, within: float) -> None:
+        """Say why and end. A peer that reads nothing for ``within`` seconds is left without it."""
+        try:
+            async with asyncio.timeout(within):
+                await self._send({"type": "websocket.close", "code": int(code)})
+        except (OSError, TimeoutError):
+            return
