@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from tertulia.adapters.eventlog.sqlite import SqliteEventLog
 from tertulia.adapters.keys.file import FileKeys
@@ -24,6 +25,7 @@ from tertulia.domain.item import InputText, Message
 from tertulia.domain.principal import Principal
 from tertulia.domain.response import Request, Response
 from tertulia.domain.transcript import Transcript
+from tertulia.ports.model import Model, Models
 from tertulia.ports.turns import HEAD, Node
 from tertulia.settings import Settings
 from tertulia.turns.ask import Ask
@@ -32,9 +34,7 @@ from tertulia.turns.read import follow
 from tertulia.turns.submit import submit
 from tertulia.worker import Worker
 
-TIMING = Timing(
-    lease=2.0, renew=0.5, sweep=0.05, cancel_check=0.05, reader_recheck=0.1, grace=0.05
-)
+TIMING = Timing(lease=2.0, renew=0.5, sweep=0.05, cancel_check=0.05, reader_recheck=0.1, grace=0.05)
 
 
 @dataclass
@@ -110,6 +110,29 @@ class House:
         """The stored text."""
         node = await self.node(response_id)
         return "".join(i.text for i in node.output if isinstance(i, Message))
+
+
+class Declaring:
+    """The house's models, each declaring something else of itself."""
+
+    def __init__(self, models: Models, **changes: object) -> None:
+        self._models = models
+        self._changes = changes
+
+    def get(self, model_id: str | None, *, admin: bool = False) -> Model:
+        return _Declared(self._models.get(model_id, admin=admin), self._changes)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._models, name)
+
+
+class _Declared:
+    def __init__(self, model: Model, changes: dict[str, object]) -> None:
+        self._model = model
+        self.info = replace(model.info, **changes)  # type: ignore[arg-type]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
 
 
 def message(text: str) -> Message:

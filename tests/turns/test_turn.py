@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.turns.house import House, folded, message
 
 from tertulia.domain.item import Message
 from tertulia.domain.response import Request
 from tertulia.errors import ContextTooLong, InvalidInput, NotFound
 from tertulia.turns.cancel import cancel
-from tests.turns.house import House, folded, message
 
 
 async def test_a_message_is_answered(house: House) -> None:

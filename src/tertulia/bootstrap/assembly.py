@@ -168,7 +168,9 @@ async def _services(
         settings=settings,
         parts=parts,
         accounts=accounts,
-        conversations=ConversationService(kept.store, cancel=end),
+        conversations=ConversationService(
+            kept.store, cancel=end, title_chars=settings.limits.title_chars
+        ),
         limiter=limiter,
         feed=kept.feed,
         idempotency_key=await kept.keys.deployment_key("idempotency"),

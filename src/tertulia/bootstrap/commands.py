@@ -96,13 +96,12 @@ def pull_model(settings: Settings, ref: str) -> None:
 
 def doctor(settings: Settings) -> list[Check]:
     """Look at everything a server needs, without starting one."""
-    checks = [
+    return [
         _check("data folder", lambda: f"{DataFolder(settings.data).path} can be written to"),
         _check("database", lambda: _database(settings)),
         _check("model", lambda: _default_model(settings)),
         _check("web client", _web_client),
     ]
-    return checks
 
 
 def _check(name: str, look: object) -> Check:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from tertulia.domain.frame import Frame
+from tertulia.domain.response import Response
 from tertulia.errors import Fenced, Unavailable
 from tertulia.ports.eventlog import Appended, EventLog
 
@@ -70,43 +72,48 @@ class LogWriter:
     """Appends one attempt's frames in order, several appends under way at once.
 
     While the log does not answer, frames wait here and are appended again in their order; reading
-    of the model pauses when too many wait (`room`).
+    of the model pauses when too many wait (`crowded`). A log that was lost is begun anew with all
+    frames of the response, same bytes and same numbers, once ``confirm`` says that the store
+    still knows this attempt.
     """
 
     def __init__(
         self,
         log: EventLog,
-        user_id: str,
-        response_id: str,
-        attempt: int,
+        response: Response,
+        held: Sequence[Frame],
         *,
+        confirm: Callable[[], Awaitable[bool]],
         on_cancel: Callable[[], None],
         on_lost: Callable[[], None],
     ) -> None:
         self._log = log
-        self._of = (user_id, response_id, attempt)
+        self._of = (response.user_id, response.id, response.attempt)
+        self._confirm = confirm
         self._on_cancel = on_cancel
         self._on_lost = on_lost
-        self._unacknowledged: deque[Sequence[Frame]] = deque()
-        self._retrying = 0
-        self._pause = RETRY_FIRST
+        #: Acknowledged frames, those of earlier attempts first.
+        self._kept: list[Frame] = list(held)
+        self._waiting: deque[Sequence[Frame]] = deque()
+        #: Set while frames are sent again as one batch; nothing else is sent meanwhile.
+        self._again: asyncio.Task[None] | None = None
         self._settled = asyncio.Event()
         self._settled.set()
-        self._timer: asyncio.TimerHandle | None = None
         self._error: BaseException | None = None
 
     @property
     def crowded(self) -> bool:
-        return len(self._unacknowledged) >= CROWDED
+        return len(self._waiting) >= CROWDED
 
     def put(self, frames: Sequence[Frame]) -> None:
         """Append ``frames`` after all put before; returns at once."""
         if not frames or self._error is not None:
             return
-        self._unacknowledged.append(frames)
+        self._waiting.append(frames)
         self._settled.clear()
-        if not self._retrying:
-            self._send(frames, 1)
+        if self._again is None:
+            future = asyncio.ensure_future(self._log.append(*self._of, frames))
+            future.add_done_callback(partial(self._answered, frames))
 
     async def drain(self) -> None:
         """Wait until every frame put is acknowledged.
@@ -120,43 +127,71 @@ class LogWriter:
 
     def close(self) -> None:
         """Give up what is not yet acknowledged."""
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._again is not None:
+            self._again.cancel()
 
-    # --- sending -----------------------------------------------------------------------------
-
-    def _send(self, frames: Sequence[Frame], batches: int) -> None:
-        future = asyncio.ensure_future(self._log.append(*self._of, frames))
-        future.add_done_callback(lambda done: self._answered(done, batches))
-
-    def _answered(self, done: asyncio.Future[Appended], batches: int) -> None:
+    def _answered(self, frames: Sequence[Frame], done: asyncio.Future[Appended]) -> None:
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if error is None:
-            for _ in range(min(batches, len(self._unacknowledged))):
-                self._unacknowledged.popleft()
-            if self._retrying:
-                self._retrying, self._pause = 0, RETRY_FIRST
-                if self._unacknowledged:
-                    self._again()
-            if not self._unacknowledged:
-                self._settled.set()
-            if done.result().cancel_requested:
-                self._on_cancel()
-        elif isinstance(error, Unavailable):
-            # Later appends under way fail too: the log refuses a gap. One retry carries them all.
-            if not self._timer:
-                self._retrying += 1
-                self._timer = asyncio.get_running_loop().call_later(self._pause, self._again)
-                self._pause = min(self._pause * 2, RETRY_MOST)
+            self._acknowledged(frames, done.result())
+        elif isinstance(error, Unavailable) or _is_lost(error):
+            # Appends under way after it fail too: the log refuses a gap. One task mends them all.
+            if self._again is None and self._error is None:
+                self._again = asyncio.create_task(self._mend(restore=_is_lost(error)))
         else:
-            self._error = error
-            self._settled.set()
-            if isinstance(error, Fenced):
-                self._on_lost()
+            self._failed(error)
 
-    def _again(self) -> None:
-        self._timer = None
-        if self._error is None and self._unacknowledged:
-            self._retrying = max(1, self._retrying)
-            frames = [f for batch in self._unacknowledged for f in batch]
-            self._send(frames, len(self._unacknowledged))
+    def _acknowledged(self, frames: Sequence[Frame], appended: Appended) -> None:
+        """The log holds everything up to the last of ``frames``."""
+        through = frames[-1].sequence_number
+        while self._waiting and self._waiting[0][-1].sequence_number <= through:
+            self._kept += self._waiting.popleft()
+        if not self._waiting:
+            self._settled.set()
+        if appended.cancel_requested:
+            self._on_cancel()
+
+    def _failed(self, error: BaseException) -> None:
+        self._error = error
+        self._settled.set()
+        if isinstance(error, Fenced):
+            self._on_lost()
+
+    # --- mending -----------------------------------------------------------------------------
+
+    async def _mend(self, *, restore: bool) -> None:
+        """Try until the log holds all that waits, or another attempt holds the log."""
+        pause = RETRY_FIRST
+        try:
+            while self._waiting:
+                if not restore:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, RETRY_MOST)
+                frames = [f for batch in self._waiting for f in batch]
+                try:
+                    if restore:
+                        await self._begin_anew()
+                        frames = [*self._kept, *frames]
+                    appended = await self._log.append(*self._of, frames)
+                except Unavailable:
+                    restore = False
+                except Fenced as error:
+                    if restore or not _is_lost(error):
+                        raise
+                    restore = True
+                else:
+                    self._acknowledged(frames, appended)
+                    restore, pause = False, 0.0
+        except Exception as error:  # noqa: BLE001 - whatever it is, the attempt hears of it
+            self._failed(error)
+        finally:
+            self._again = None
+
+    async def _begin_anew(self) -> None:
+        if not await self._confirm():
+            raise Fenced(f"the store no longer knows this attempt of {self._of[1]}")
+        await self._log.open(*self._of)
+
+
+def _is_lost(error: BaseException | None) -> bool:
+    return isinstance(error, Fenced) and error.code == "log_lost"

@@ -74,16 +74,20 @@ class Attempt:
     async def run(self) -> FinishedResponse | None:
         """The committed end; None when the response was handed over or lost."""
         response, parts = self.response, self._parts
+        try:
+            held = await parts.log.open(response.user_id, response.id, response.attempt)
+        except (Fenced, Unavailable):
+            # Another attempt was faster; or the lease expires, and another attempt follows.
+            return None
         writer = LogWriter(
             parts.log,
-            response.user_id,
-            response.id,
-            response.attempt,
+            response,
+            held,
+            confirm=self._confirmed,
             on_cancel=partial(self.stop, Stop.CANCELLED),
             on_lost=partial(self.stop, Stop.LOST),
         )
         try:
-            held = await parts.log.open(response.user_id, response.id, response.attempt)
             composer = Composer(response, held)
             ending = await self._write(composer, writer)
             if self._stop is Stop.LOST:
@@ -95,13 +99,15 @@ class Attempt:
             writer.put(composer.end(ending.item))
             await writer.drain()
             return await finish(parts, self._outcome(composer, ending))
-        except Fenced:
-            return None
-        except Unavailable:
-            # The log could not be opened: leave the lease to expire, another attempt follows.
+        except (Fenced, Unavailable):
             return None
         finally:
             writer.close()
+
+    async def _confirmed(self) -> bool:
+        """Whether the store still knows this attempt as the one that runs."""
+        row = (await self._parts.store.get(self.response.user_id, self.response.id)).response
+        return row.attempt == self.response.attempt and not row.terminal
 
     # --- the end -----------------------------------------------------------------------------
 

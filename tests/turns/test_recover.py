@@ -1,0 +1,317 @@
+"""Losses that are made up for: rings, logs, the database, and readers of what has expired."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from tests.turns.house import House, folded
+
+from tertulia.domain.frame import Frame
+from tertulia.errors import NotFound, PositionLost, Unavailable
+from tertulia.ports.eventlog import Appended
+from tertulia.turns.cancel import cancel
+from tertulia.turns.read import follow
+from tertulia.turns.recover import Sweeper
+
+
+@dataclass
+class Faltering:
+    """A part of the house that does not answer while ``down`` is set, call by call if listed."""
+
+    part: Any
+    down: bool = False
+    only: Sequence[str] = ()
+    _refused: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+
+    async def refusals(self, count: int) -> None:
+        """Return when so many calls were refused."""
+        for _ in range(count):
+            await self._refused.acquire()
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self.part, name)
+        if not callable(real):
+            return real
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if self.down and (not self.only or name in self.only):
+                self._refused.release()
+
+                async def refuse() -> Any:
+                    raise Unavailable("away")
+
+                return refuse()
+            return real(*args, **kwargs)
+
+        return call
+
+
+@dataclass
+class Unlogged:
+    """The house's store as it is where the log is another system: its transactions leave the
+    frames to the turn."""
+
+    part: Any
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self.part, name)
+        if name not in ("submit", "finish"):
+            return real
+
+        async def call(*args: Any) -> Any:
+            return replace(await real(*args), logged=False)
+
+        return call
+
+
+async def some_words(house: House, response_id: str) -> list[Frame]:
+    seen: list[Frame] = []
+    async for frames in follow(house.parts, house.user.user_id, response_id):
+        seen += frames
+        if sum(f.kind == "response.output_text.delta" for f in seen) >= 3:
+            break
+    return seen
+
+
+async def test_a_lost_ring_is_rung_again(house: House) -> None:
+    deaf = house.with_(queue=Faltering(house.parts.queue, down=True, only=["ring"]))
+    response = await deaf.say("echo: hello")
+    house.work()
+    await house.end(response.id)
+    assert await house.text(response.id) == "hello"
+
+
+async def test_a_doubled_ring_does_no_harm(house: House) -> None:
+    response = await house.say("echo: once")
+    await house.parts.queue.ring([response.id, response.id, "resp_unknown"])
+    house.work()
+    await house.end(response.id)
+    await house.parts.queue.ring([response.id])
+    assert len(house.models.calls()) == 1
+
+
+async def test_a_log_lost_under_a_living_worker_is_written_again(house: House) -> None:
+    house.work()
+    response = await house.say("go", model="scripted-60x200")
+    before = await some_words(house, response.id)
+    await house.parts.log.drop([response.id])
+    frames = await house.read(response.id)
+    node = await house.node(response.id)
+    assert node.response.attempt == 1
+    assert frames[: len(before)] == before
+    assert folded(frames).text == await house.text(response.id)
+    assert len((await house.text(response.id)).split()) == 60
+
+
+async def test_a_reader_goes_on_over_a_lost_log(house: House) -> None:
+    house.work()
+    response = await house.say("go", model="scripted-60x200")
+    reader = asyncio.create_task(house.read(response.id))
+    await some_words(house, response.id)
+    await house.parts.log.drop([response.id])
+    try:
+        frames = await reader
+    except PositionLost:
+        frames = await house.read(response.id)
+    assert folded(frames).text == await house.text(response.id)
+
+
+async def test_log_and_worker_lost_begin_anew_by_the_next_attempt(house: House) -> None:
+    from tests.turns.test_takeover import kill
+
+    worker = house.work()
+    response = await house.say("go", model="scripted-60x200")
+    last = (await some_words(house, response.id))[-1].sequence_number
+    await kill(worker)
+    await house.parts.log.drop([response.id])
+    await house.parts.store.void_leases()
+    house.work()
+    frames = await house.read(response.id)
+    assert {f.attempt for f in frames} == {2}
+    assert folded(frames).text == await house.text(response.id)
+    assert len((await house.text(response.id)).split()) == 60
+    with pytest.raises(PositionLost):
+        await house.read(response.id, last)
+
+
+async def test_frames_wait_for_a_log_that_is_away(house: House) -> None:
+    log = Faltering(house.parts.log)
+    other = house.with_(log=log)
+    worker = other.work()
+    response = await other.say("go", model="scripted-60x200")
+    await some_words(house, response.id)
+    log.down, log.only = True, ["append"]
+    await log.refusals(2)
+    log.down = False
+    frames = await house.read(response.id)
+    await worker.stop()
+    assert folded(frames).text == await house.text(response.id)
+    assert len((await house.text(response.id)).split()) == 60
+
+
+async def test_an_end_waits_for_a_store_that_is_away(house: House) -> None:
+    store = Faltering(house.parts.store)
+    other = house.with_(store=store)
+    worker = other.work()
+    response = await other.say("go", model="scripted-10x0")
+    store.down, store.only = True, ["finish"]
+    await store.refusals(2)
+    store.down = False
+    await house.read(response.id)
+    await worker.stop()
+    assert (await house.node(response.id)).response.status == "completed"
+
+
+async def test_a_store_that_is_away_at_the_start_costs_nothing(house: House) -> None:
+    store = Faltering(house.parts.store, down=True, only=["claim", "renew", "cancels", "sweep"])
+    other = house.with_(store=store)
+    response = await other.say("echo: hello")
+    worker = other.work()
+    await store.refusals(2)
+    store.down = False
+    await house.end(response.id)
+    await worker.stop()
+    assert await house.text(response.id) == "hello"
+
+
+async def test_a_branch_that_cannot_be_read_hands_the_response_over(house: House) -> None:
+    store = Faltering(house.parts.store, down=True, only=["branch"])
+    other = house.with_(store=store)
+    response = await other.say("echo: hello")
+    worker = other.work()
+    await store.refusals(1)
+    store.down = False
+    await house.end(response.id)
+    await worker.stop()
+    node = await house.node(response.id)
+    assert (node.response.status, node.response.crashes) == ("completed", 0)
+
+
+async def test_an_outage_expires_nobody(house: House) -> None:
+    now = 0.0
+    store = Faltering(house.parts.store)
+    parts = replace(house.parts, store=store)
+    sweeper = Sweeper(parts, clock=lambda: now)
+    response = await house.say("go")
+    assert await house.parts.store.claim(response.id, "worker_x", 1.0) is not None
+    assert await sweeper.sweep() is not None
+    house.clock.ahead += 1000
+    now = 1.9
+    swept = await sweeper.sweep()
+    assert swept is not None
+    assert swept.taken_over == 0
+    store.down = True
+    now = 2.5
+    assert await sweeper.sweep() is None
+    assert await sweeper.purge() == 0
+    store.down = False
+    now = 3.0
+    assert (await sweeper.sweep()).taken_over == 0  # type: ignore[union-attr]
+    now = 4.9
+    assert (await sweeper.sweep()).taken_over == 0  # type: ignore[union-attr]
+    now = 5.0
+    assert (await sweeper.sweep()).taken_over == 1  # type: ignore[union-attr]
+
+
+async def test_what_waited_too_long_fails(house: House) -> None:
+    sweeper = Sweeper(house.parts)
+    response = await house.say("go")
+    house.clock.ahead += 121
+    swept = await sweeper.sweep()
+    assert swept is not None
+    frames = await house.read(response.id)
+    assert frames[-1].kind == "response.failed"
+    node = await house.node(response.id)
+    assert node.response.error is not None
+    assert node.response.error.code == "expired"
+
+
+async def test_nobody_expires_while_there_was_no_server(house: House) -> None:
+    response = await house.say("echo: hello")
+    house.clock.ahead += 3600
+    worker = house.work()
+    await worker.resume()
+    assert (await house.node(response.id)).response.status != "failed"
+
+
+async def test_an_expired_log_is_rebuilt_from_the_items(house: House) -> None:
+    house.work()
+    response = await house.say("markdown")
+    text = folded(await house.read(response.id)).text
+    last = (await house.node(response.id)).response.last_sequence_number
+    house.clock.ahead += 4000
+    await Sweeper(house.parts).purge()
+    frames = await house.read(response.id)
+    assert folded(frames).text == text
+    assert [f.sequence_number for f in frames] == list(range(len(frames)))
+    assert frames[-1].terminal
+    assert await house.read(response.id, last) == []
+    with pytest.raises(PositionLost):
+        await house.read(response.id, 1)
+
+
+@pytest.mark.parametrize("said", ["think", "call"])
+async def test_reasoning_and_calls_are_rebuilt_too(house: House, said: str) -> None:
+    from tertulia.domain.response import Request
+
+    house.work()
+    tool = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
+    tools = (tool,) if said == "call" else ()
+    request = Request(model="scripted", tools=tools, truncation="auto")
+    response = await house.say(said, request=request)
+    node = await house.end(response.id)
+    await house.parts.log.drop([response.id])
+    assert folded(await house.read(response.id)).output() == node.output
+
+
+async def test_the_terminal_frame_is_derived_when_it_was_lost(house: House) -> None:
+    """Store and log as two systems; the process died between transaction and frame."""
+    log = Faltering(house.parts.log)
+    other = house.with_(log=log, store=Unlogged(house.parts.store))
+
+    async def append(*args: Any) -> Appended:
+        if args[3][-1].terminal:
+            raise Unavailable("away")
+        return await house.parts.log.append(*args)
+
+    log.append = append  # type: ignore[attr-defined]
+    worker = other.work()
+    response = await other.say("echo: hello")
+    frames = await house.read(response.id)
+    await worker.stop()
+    assert frames[-1].terminal
+    assert folded(frames).text == "hello"
+
+
+async def test_opening_frames_are_the_submitters_or_the_workers(house: House) -> None:
+    log = Faltering(house.parts.log, down=True)
+    other = house.with_(log=log, store=Unlogged(house.parts.store))
+    response = await other.say("echo: hello")
+    log.down = False
+    worker = other.work()
+    frames = await house.read(response.id)
+    await worker.stop()
+    assert [f.sequence_number for f in frames][:3] == [0, 1, 2]
+
+
+async def test_a_foreign_response_is_unknown(house: House) -> None:
+    response = await house.say("hi")
+    with pytest.raises(NotFound):
+        async for _ in follow(house.parts, "user_other", response.id):
+            pass
+    with pytest.raises(NotFound):
+        await cancel(house.parts, "user_other", response.id)
+
+
+async def test_a_silent_reader_does_not_mind_a_store_that_is_away(house: House) -> None:
+    store = Faltering(house.parts.store, down=True, only=["get"])
+    other = house.with_(store=store)
+    response = await house.say("echo: hello")
+    reader = asyncio.create_task(other.read(response.id))
+    await store.refusals(1)
+    house.work()
+    assert folded(await reader).text == "hello"
