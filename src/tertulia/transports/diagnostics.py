@@ -19,7 +19,8 @@ async def scripted(request: Request, caller: Caller) -> Response:
     """The scripted model's calls, oldest first: which call wrote which words of which answer."""
     if not caller.admin:
         raise Forbidden("Only admins may see this.")
-    calls = services_of(request).scripted_calls
-    if calls is None:
+    services = services_of(request)
+    calls = services.scripted_calls
+    if calls is None or not services.settings.models.scripted:
         raise NotFound("The scripted model is not offered here.")
     return reply({"object": "list", "data": list(calls())})
