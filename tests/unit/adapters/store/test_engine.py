@@ -1,0 +1,280 @@
+"""The SQLite engine: groups, isolation of jobs, order of telling, and what a bad disk does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from tertulia.adapters.store.sqlite import SqliteEngine
+from tertulia.adapters.store.statement import Script, Statement
+from tertulia.errors import Conflict, DataFolderError, Unavailable
+
+CREATE = Statement(text("CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB)"))
+INSERT = Statement(text("INSERT INTO t VALUES (:id, :body)"))
+IDS = Statement(text("SELECT id FROM t ORDER BY id"))
+FEW_PAGES = Statement(text("PRAGMA max_page_count = 16"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "engine.sqlite3"
+
+
+@pytest.fixture
+async def engine(path: Path) -> AsyncIterator[SqliteEngine]:
+    engine = SqliteEngine(path)
+    await engine.start()
+    await engine.write(lambda: say(CREATE))
+    yield engine
+    await engine.close()
+
+
+def say(statement: Statement) -> Script[None]:
+    yield statement, {}
+
+
+def put(id_: int, body: bytes = b"") -> Callable[[], Script[int]]:
+    def script() -> Script[int]:
+        yield INSERT, {"id": id_, "body": body}
+        return id_
+
+    return script
+
+
+def ids() -> Script[list[int]]:
+    return [id_ for (id_,) in (yield IDS, {})]
+
+
+@asynccontextmanager
+async def held_up(engine: SqliteEngine) -> AsyncIterator[None]:
+    """The writer is busy with a job until the block ends: what is written within it waits, and
+    becomes one group."""
+    busy, gate = threading.Event(), threading.Event()
+
+    def wait() -> Script[None]:
+        yield IDS, {}
+        busy.set()
+        gate.wait()
+
+    engine.write(wait)
+    await asyncio.to_thread(busy.wait)
+    try:
+        yield
+    finally:
+        gate.set()
+
+
+async def test_what_is_written_is_read(engine: SqliteEngine) -> None:
+    assert await engine.write(put(1)) == 1
+    assert await engine.read(ids) == [1]
+
+
+async def test_jobs_run_in_the_order_of_the_calls(engine: SqliteEngine) -> None:
+    told: list[int] = []
+    futures = [engine.write(put(n), on_commit=told.append) for n in range(1000)]
+    assert await asyncio.gather(*futures) == list(range(1000))
+    assert told == list(range(1000))
+
+
+async def test_jobs_that_wait_are_one_transaction(engine: SqliteEngine, path: Path) -> None:
+    seen: list[int] = []
+    watcher = sqlite3.connect(path)
+
+    def watch(_: int) -> None:
+        seen.append(watcher.execute("SELECT count(*) FROM t").fetchone()[0])
+
+    async with held_up(engine):
+        futures = [engine.write(put(n), on_commit=watch) for n in range(10)]
+    await asyncio.gather(*futures)
+    watcher.close()
+    assert seen == [10] * 10, "all of the group were committed before the first was told"
+
+
+async def test_a_job_that_fails_is_undone_alone(engine: SqliteEngine) -> None:
+    def regrets() -> Script[None]:
+        yield INSERT, {"id": 100, "body": b""}
+        raise Conflict("changed my mind")
+
+    async with held_up(engine):
+        before, failed, after = engine.write(put(1)), engine.write(regrets), engine.write(put(2))
+    with pytest.raises(Conflict, match="changed my mind"):
+        await failed
+    assert (await before, await after) == (1, 2)
+    assert await engine.read(ids) == [1, 2]
+
+
+async def test_a_wrong_statement_fails_alone_and_as_itself(engine: SqliteEngine) -> None:
+    async with held_up(engine):
+        first, again, other = (engine.write(put(n)) for n in (1, 1, 2))
+    with pytest.raises(sqlite3.IntegrityError):
+        await again
+    await asyncio.gather(first, other)
+    assert await engine.read(ids) == [1, 2]
+
+
+async def test_commits_are_told_before_their_futures_resolve(engine: SqliteEngine) -> None:
+    futures: list[asyncio.Future[int]] = []
+    done_at_telling: list[list[bool]] = []
+
+    def tell(_: int) -> None:
+        done_at_telling.append([f.done() for f in futures])
+
+    async with held_up(engine):
+        futures += [engine.write(put(n), on_commit=tell) for n in range(3)]
+    await asyncio.gather(*futures)
+    assert done_at_telling == [[False] * 3, [True, False, False], [True, True, False]]
+
+
+async def test_a_job_nobody_waits_for_is_done_and_told(engine: SqliteEngine) -> None:
+    told: list[int] = []
+    async with held_up(engine):
+        engine.write(put(1), on_commit=told.append).cancel()
+        last = engine.write(put(2))
+    await last
+    assert told == [1]
+    assert await engine.read(ids) == [1, 2]
+
+
+async def test_telling_that_fails_harms_nobody_else(engine: SqliteEngine) -> None:
+    reported: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reported.append(context["message"]))
+
+    def fail(_: int) -> None:
+        raise RuntimeError
+
+    async with held_up(engine):
+        futures = [engine.write(put(1), on_commit=fail), engine.write(put(2))]
+    assert await asyncio.gather(*futures) == [1, 2]
+    assert reported == ["on_commit raised"]
+
+
+async def test_a_reader_sees_one_state_and_cannot_write(engine: SqliteEngine) -> None:
+    looked, go_on = threading.Event(), threading.Event()
+
+    def twice() -> Script[tuple[list[int], list[int]]]:
+        first = yield from ids()
+        looked.set()
+        go_on.wait()
+        return first, (yield from ids())
+
+    reading = engine.read(twice)
+    await asyncio.to_thread(looked.wait)
+    await engine.write(put(1))
+    go_on.set()
+    assert await reading == ([], [])
+    with pytest.raises(Unavailable, match="read-only"):
+        await engine.read(put(2))
+
+
+async def test_closing_finishes_what_was_begun(path: Path) -> None:
+    engine = SqliteEngine(path)
+    await engine.start()
+    created = engine.write(lambda: say(CREATE))
+    futures = [engine.write(put(n)) for n in range(300)]
+    await engine.close()
+    await engine.close()
+    await created
+    assert await asyncio.gather(*futures) == list(range(300))
+    with pytest.raises(Unavailable, match="closed"):
+        await engine.write(put(1))
+    assert [p.name for p in path.parent.iterdir()] == [path.name], "the log was folded in"
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_any_durable_job_syncs_its_group(engine: SqliteEngine, durable: bool) -> None:
+    level = Statement(text("PRAGMA synchronous"))
+
+    def ask() -> Script[int]:
+        ((found,),) = yield level, {}
+        return int(found)
+
+    async with held_up(engine):
+        engine.write(put(1), durable=False)
+        asked = engine.write(ask, durable=False)
+        engine.write(put(2), durable=durable)
+    assert await asked == (2 if durable else 1)
+
+
+async def test_an_idle_writer_empties_the_write_ahead_log(path: Path) -> None:
+    engine = SqliteEngine(path, idle_seconds=0.01)
+    await engine.start()
+    await engine.write(lambda: say(CREATE))
+    await engine.write(put(1, b"x" * 100_000))
+    log = path.with_name(path.name + "-wal")
+    while log.stat().st_size:
+        await asyncio.to_thread(os.sched_yield)
+    await engine.write(put(2))
+    assert await engine.read(ids) == [1, 2]
+    await engine.close()
+
+
+# --- bad disks -----------------------------------------------------------------------------------
+
+
+async def test_a_full_disk_fails_the_group_and_loses_nothing_silently(
+    engine: SqliteEngine,
+) -> None:
+    await engine.write(lambda: say(FEW_PAGES))
+    told: list[int] = []
+    async with held_up(engine):
+        futures = [
+            engine.write(put(1), on_commit=told.append),
+            engine.write(put(2, b"x" * 1_000_000), on_commit=told.append),
+            engine.write(put(3), on_commit=told.append),
+        ]
+    errors = await asyncio.gather(*futures, return_exceptions=True)
+    assert [type(e) for e in errors] == [Unavailable] * 3
+    assert "is full; free some space" in str(errors[0])
+    assert told == []
+    assert await engine.read(ids) == []
+    await engine.write(put(4))
+    assert await engine.read(ids) == [4]
+
+
+@pytest.mark.parametrize("content", [b"not a database, but long enough to be one" * 100])
+async def test_a_file_that_is_no_database_is_refused(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(DataFolderError, match="damaged or not a Tertulia database"):
+        await SqliteEngine(path).start()
+    assert path.read_bytes() == content
+
+
+async def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataFolderError, match="cannot open"):
+        await SqliteEngine(tmp_path / "none" / "engine.sqlite3").start()
+
+
+async def test_another_process_that_writes_is_waited_for(engine: SqliteEngine, path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("INSERT INTO t VALUES (1, NULL)")
+    waiting = engine.write(put(2))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    other.execute("COMMIT")
+    other.close()
+    await waiting
+    assert await engine.read(ids) == [1, 2]
+
+
+async def test_the_files_are_their_owners_alone(engine: SqliteEngine, path: Path) -> None:
+    await engine.write(put(1))
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
+
+
+async def test_ping_takes_the_write_lock(engine: SqliteEngine) -> None:
+    await engine.ping()
+    await engine.close()
+    with pytest.raises(Unavailable):
+        await engine.ping()
