@@ -42,7 +42,10 @@ def example(schema: Mapping[str, Any]) -> Any:
     """
     if not schema:
         return {"answer": "scripted"}
-    return _Generator(schema).value(schema, 0, 0)
+    try:
+        return _Generator(schema).value(schema, 0, 0)
+    except (AttributeError, KeyError, TypeError, OverflowError, ZeroDivisionError) as error:
+        raise UnsatisfiableSchema("a keyword has a value of a wrong type") from error
 
 
 class _Generator:
@@ -53,10 +56,6 @@ class _Generator:
         """``salt`` tells the elements of one array apart (``uniqueItems``)."""
         if depth > _MAX_DEPTH:
             raise UnsatisfiableSchema("the schema is nested too deep")
-        if schema is False:
-            raise UnsatisfiableSchema("the schema accepts nothing")
-        if schema is True or not schema:
-            return f"word{salt}"
         schema = self._flattened(schema, depth)
         if "const" in schema:
             return schema["const"]
@@ -76,17 +75,19 @@ class _Generator:
             return _number(schema, salt, whole=kind == "integer")
         return None if kind == "null" else salt % 2 == 0
 
-    def _flattened(self, schema: Mapping[str, Any], depth: int) -> Mapping[str, Any]:
+    def _flattened(self, schema: Any, depth: int) -> Mapping[str, Any]:
         """``$ref`` and ``allOf`` replaced by what they say."""
-        if "$ref" in schema:
-            rest = {k: v for k, v in schema.items() if k != "$ref"}
-            schema = _merged(self._resolve(schema["$ref"], depth), rest)
-        if "allOf" in schema:
-            parts = schema["allOf"]
-            schema = {k: v for k, v in schema.items() if k != "allOf"}
-            for part in parts:
-                schema = _merged(schema, self._flattened(part, depth + 1))
-        return schema
+        if schema is True:
+            return {}
+        if schema is False:
+            raise UnsatisfiableSchema("the schema accepts nothing")
+        flat: dict[str, Any] = dict(schema.items())
+        if "$ref" in flat:
+            ref = flat.pop("$ref")
+            flat = _merged(self._resolve(ref, depth), flat)
+        for part in flat.pop("allOf", ()):
+            flat = _merged(flat, self._flattened(part, depth + 1))
+        return flat
 
     def _resolve(self, ref: str, depth: int) -> Mapping[str, Any]:
         if depth > _MAX_DEPTH:

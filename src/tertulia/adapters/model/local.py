@@ -163,7 +163,7 @@ class LocalModel:
         _log.info("model.loaded", model=self.info.id, threads=self._threads)
 
     def _pulled(self, done: int, total: int | None, phase: Phase) -> None:
-        progress = done / total if total else None
+        progress = min(1.0, done / total) if total else None
         self._state = ModelState("downloading", progress, detail=phase)
 
     def _warm(self, path: Path) -> None:

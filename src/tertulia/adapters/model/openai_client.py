@@ -172,6 +172,8 @@ class ChatClient:
             if not response.content.at_eof():
                 response.close()
             response.release()
+        if reader.reason is None and reader.bytes and not reader.events:
+            raise garbage(endpoint.name, "no stream of chunks; check its base_url")
         if reader.reason is None:
             raise ModelUnavailable(f"The model server {endpoint.name} cut its answer off.")
         yield [Finished(reader.reason, reader.usage or estimate_usage(call, reader.written))]
@@ -223,6 +225,7 @@ class ChatClient:
                 raise (_silent(name, limit) if late else _unreachable(name, error)) from None
             if not read:
                 return
+            reader.bytes += len(read)
             chunks: list[Chunk] = []
             failure: TertuliaError | None = None
             try:

@@ -89,6 +89,9 @@ class StreamReader:
         self.usage: Usage | None = None
         #: The server has said that nothing more comes.
         self.done = False
+        #: How much came, and how much of it was understood.
+        self.bytes = 0
+        self.events = 0
         #: Characters of output, for an estimate where the server reports no usage.
         self.written = 0
 
@@ -99,6 +102,7 @@ class StreamReader:
             ModelGarbage: it is no chunk of a chat completion, or not UTF-8.
             ModelUnavailable, ContextTooLong: the server reports an error in mid-stream.
         """
+        self.events += 1
         if data == b"[DONE]":
             self.done = True
             return

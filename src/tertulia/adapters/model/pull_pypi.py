@@ -116,18 +116,18 @@ async def _follow(output: asyncio.StreamReader, progress: Progress) -> None:
 
 
 async def _watch(folder: Path, total: int | None, progress: Progress) -> None:
-    """For older pips: what lies in their folder by now."""
+    """For older pips: the largest file in their folder is the wheel under way."""
     while True:
         await asyncio.sleep(_WATCH_SECONDS)
-        progress(await asyncio.to_thread(_size_of, folder), total, "downloading")
+        progress(await asyncio.to_thread(_largest, folder), total, "downloading")
 
 
-def _size_of(folder: Path) -> int:
-    total = 0
+def _largest(folder: Path) -> int:
+    largest = 0
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError):
-            total += path.lstat().st_size
-    return total
+            largest = max(largest, path.lstat().st_size)
+    return largest
 
 
 def _reason(errors: bytes) -> str:
