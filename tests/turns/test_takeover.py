@@ -20,6 +20,8 @@ from tertulia.turns.generate import Attempt, Stop
 from tertulia.turns.read import follow
 from tertulia.worker import Worker
 
+Write = Callable[[Composer], list[Frame]]
+
 
 async def first_words(house: House, response_id: str, count: int = 3, *, attempt: int = 1) -> None:
     """Return once so many deltas of that attempt are in the log."""

@@ -7,7 +7,7 @@ import json
 import pytest
 from tests.turns.house import House, folded, message
 
-from tertulia.domain.item import Message
+from tertulia.domain.item import FunctionCall, Message
 from tertulia.domain.response import Request
 from tertulia.errors import ContextTooLong, InvalidInput, NotFound
 from tertulia.turns.cancel import cancel
@@ -138,17 +138,8 @@ async def test_reasoning_and_tools_are_items_of_their_own(house: House) -> None:
     response = await house.say("what is it like?", request=request)
     frames = await house.read(response.id)
     node = await house.node(response.id)
-    assert [i.type for i in map(_plain, node.output)][-1] == "function_call"
+    assert isinstance(node.output[-1], FunctionCall)
     assert folded(frames).output() == node.output
-
-
-def _plain(item: object) -> object:
-    import msgspec
-
-    class Kind:
-        type = msgspec.to_builtins(item)["type"]
-
-    return Kind
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,8 @@ async def node(
             judge=judge,
         )
         services = await _services(settings, kept, parts, draining)
-        services = replace(services, scripted_calls=models.calls)
+        if settings.models.scripted:
+            services = replace(services, scripted_calls=models.calls)
         worker = Worker(parts)
         await models.start()
         await worker.resume()

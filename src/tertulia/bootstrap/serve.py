@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+from collections.abc import Awaitable, Callable
 from types import FrameType
 
 import uvicorn
@@ -68,7 +69,13 @@ async def _serve(settings: Settings, open_browser: bool) -> None:
             date_header=True,
             timeout_graceful_shutdown=CONNECTION_GRACE,
         )
-        server = Server(config, settings, parts.worker.stop, open_browser=open_browser)
+
+        async def drain() -> None:
+            # Devices go elsewhere, each at its own moment, while the last answers end.
+            feed = parts.services.feed.drain(settings.turns.grace_seconds / 4)
+            await asyncio.gather(parts.worker.stop(), feed)
+
+        server = Server(config, settings, drain, open_browser=open_browser)
         await server.serve()
         if not server.started:
             raise Misconfigured(
@@ -84,15 +91,15 @@ class Server(uvicorn.Server):
         self,
         config: uvicorn.Config,
         settings: Settings,
-        stop_turns: object,
+        drain: Callable[[], Awaitable[None]],
         *,
         open_browser: bool,
     ) -> None:
         super().__init__(config)
         self._settings = settings
-        self._stop_turns = stop_turns
+        self._end_turns = drain
         self._open_browser = open_browser
-        self._drain: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
         self.draining = False
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
@@ -118,11 +125,11 @@ class Server(uvicorn.Server):
         loop.call_soon_threadsafe(self._begin_drain)
 
     def _begin_drain(self) -> None:
-        self._drain = asyncio.get_running_loop().create_task(self._drained())
+        self._draining = asyncio.get_running_loop().create_task(self._drained())
 
     async def _drained(self) -> None:
         try:
-            await self._stop_turns()  # type: ignore[operator]
+            await self._end_turns()
         finally:
             self.should_exit = True
 
