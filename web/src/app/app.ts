@@ -251,6 +251,9 @@ export class App {
     });
     window.addEventListener("storage", (event) => {
       if (event.key === SIGN_OUT_KEY && this.entered && this.store.get().auth) this.leave();
+      // Another tab has sent, or taken back, what this one shows as waiting too.
+      const gone = event.newValue === null ? this.storage.sendIn(event.key) : null;
+      if (gone !== null) this.outbox.discard(gone);
     });
   }
 }

@@ -30,6 +30,12 @@ export class BrowserStorage {
     this.write(this.key(SEND, id), null);
   }
 
+  /** The id of the send that a storage key stands for, if it is one of this user's. */
+  sendIn(key: string | null): string | null {
+    const prefix = this.key(SEND, "");
+    return key?.startsWith(prefix) ? key.slice(prefix.length) : null;
+  }
+
   sends(): Send[] {
     const prefix = this.key(SEND, "");
     return this.keys(prefix)

@@ -36,12 +36,16 @@ export class Chat {
     this.outbox.submit(continueSend(identity(this.here().conversationId), node, this.choice()));
   }
 
-  /** A refused message goes again: below the present head, or as the same edit. */
+  /** A refused message goes again: as it was if the server failed, else below the present head, or as the same edit. */
   retry(send: Send): void {
+    if (send.failed?.type === "server_error") {
+      this.outbox.repeat(send.id);
+      return;
+    }
     const head = send.conversationId === null ? null : (this.store.get().conversations[send.conversationId]?.head ?? null);
     const parent = send.kind === "edit" ? send.parent : head;
     const kind = send.kind === "edit" ? "edit" : "message";
-    this.outbox.retry(send.id, messageSend(identity(send.conversationId), parent, send.text, this.choice(), kind));
+    this.outbox.replace(send.id, messageSend(identity(send.conversationId), parent, send.text, this.choice(), kind));
   }
 
   discard(send: Send): void {

@@ -3,7 +3,7 @@
  * so that one press of Enter makes exactly one answer. Only the server's refusal makes a send fail, and then its text
  * stays on the screen with Retry.
  */
-import { ApiError, isTransient } from "../net/http";
+import { ApiError, NetworkError } from "../net/http";
 import type { Http } from "../net/http";
 import { backoffMs } from "../net/reconnect";
 import type { AppState } from "../state/app";
@@ -17,6 +17,8 @@ import type { BrowserStorage } from "./browser-storage";
 import type { Store } from "./store";
 
 const ACK_MS = 15_000;
+/** A server that answers only with faults of its own is asked this often, some 20 s long, before the user is. */
+const SERVER_ERROR_TRIES = 6;
 /** The server remembers idempotency keys for a day; an older send could be answered twice. */
 const KEY_LIFE_MS = 23 * 3600 * 1000;
 /** Room for the envelope between a message and the server's limit on a frame. */
@@ -66,8 +68,15 @@ export class Outbox {
     for (const send of this.store.get().sends) if (send.failed === null) void this.process(send.id);
   }
 
-  /** Once more, as a new request below the present head: the refused one has left nothing behind. */
-  retry(id: string, next: Send): void {
+  /** The very same request: where the server's answer leaves open whether it was taken. */
+  repeat(id: string): void {
+    this.tries.delete(id);
+    this.change(id, { failed: null });
+    void this.process(id);
+  }
+
+  /** A new request in place of a refused one, which has left nothing behind. */
+  replace(id: string, next: Send): void {
     this.forget(id);
     this.submit(next);
   }
@@ -92,8 +101,14 @@ export class Outbox {
 
   error(requestId: string, error: ErrorBody): void {
     this.busy.delete(requestId);
-    if (error.type === "server_error") this.later(requestId);
-    else this.fail(requestId, error);
+    this.answered(requestId, error);
+  }
+
+  /** The server's own faults may pass by themselves; whatever else it says is its last word. */
+  private answered(id: string, error: ErrorBody): void {
+    const again = error.type === "server_error" && (this.tries.get(id) ?? 0) < SERVER_ERROR_TRIES;
+    if (again) this.later(id);
+    else this.fail(id, error);
   }
 
   private async process(id: string): Promise<void> {
@@ -106,8 +121,9 @@ export class Outbox {
       await this.create(id, { conversation: conversationId, ...send.body });
     } catch (error) {
       this.busy.delete(id);
-      if (isTransient(error) && !(error instanceof ApiError && error.status === 429)) this.later(id);
-      else this.fail(id, error instanceof ApiError ? error.body : { message: String(error) });
+      if (error instanceof NetworkError) this.later(id);
+      else if (error instanceof ApiError) this.answered(id, error.status >= 500 ? { ...error.body, type: "server_error" } : error.body);
+      else this.fail(id, { message: String(error) });
     }
   }
 

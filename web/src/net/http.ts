@@ -4,29 +4,24 @@ import type { Session } from "./session";
 
 export class ApiError extends Error {
   readonly status: number;
-  readonly code: string | null;
+  readonly body: ErrorBody;
   /** Seconds, when the server says when to come back. */
   readonly retryAfter: number | null;
 
   constructor(status: number, body: ErrorBody, retryAfter: number | null = null) {
     super(body.message);
     this.status = status;
-    this.code = body.code ?? null;
+    this.body = body;
     this.retryAfter = retryAfter;
   }
 
-  get body(): ErrorBody {
-    return { message: this.message, code: this.code };
+  get code(): string | null {
+    return this.body.code ?? null;
   }
 }
 
 /** No answer came: offline, server down, or the connection broke. */
 export class NetworkError extends Error {}
-
-/** A failure after which the same request may well succeed. */
-export function isTransient(error: unknown): boolean {
-  return error instanceof NetworkError || (error instanceof ApiError && (error.status >= 500 || error.status === 429));
-}
 
 export interface Call {
   method?: "GET" | "POST" | "PATCH" | "DELETE";

@@ -1,0 +1,2 @@
+export const SAMPLE: string;
+export const TITLES: [title: string, daysAgo: number][];
