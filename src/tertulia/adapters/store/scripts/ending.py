@@ -16,7 +16,13 @@ from tertulia.adapters.store.scripts.conversation_rows import (
     save_conversation,
 )
 from tertulia.adapters.store.scripts.items import OUTPUT, put_items
-from tertulia.adapters.store.scripts.records import Record, lock_response, opened, seal_error
+from tertulia.adapters.store.scripts.records import (
+    ANSWER,
+    Record,
+    lock_response,
+    opened,
+    seal_error,
+)
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.scripts.user_lock import Committed, UserLock, lock_user
 from tertulia.adapters.store.statement import Script, Statement
@@ -109,7 +115,12 @@ def request_cancel(
 ) -> Script[Committed[Cancelled]]:
     lock = yield from lock_user(sealer)
     record = yield from lock_response(response_id)
-    if record is None or record.user_id != lock.user_id or record.request is None:
+    if (
+        record is None
+        or record.user_id != lock.user_id
+        or record.kind != ANSWER
+        or record.erased_at is not None
+    ):
         raise NotFound(f"There is no response {response_id}.", param="response_id")
     if record.completed_at is not None:
         return Committed(Cancelled(opened(record, sealer), None))
