@@ -150,7 +150,7 @@ def folded(frames: Sequence[Frame]) -> Transcript:
 async def open_house(folder: Path, timing: Timing = TIMING) -> AsyncIterator[House]:
     """Opened again on the same folder it finds what was left there."""
     chosen = {"scripted": True, "default": "scripted", "discover": False, "local": None}
-    settings = Settings(data=folder, models=chosen)  # type: ignore[arg-type]
+    settings = Settings(data=folder, models=chosen)
     clock = Clock()
     keys = FileKeys(folder / "keys")
     await keys.start()
