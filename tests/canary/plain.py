@@ -1,0 +1,18 @@
+"""`tertulia` with a cipher that seals nothing: the control of the canary test, and nothing else."""
+
+from tertulia.bootstrap import assembly
+from tertulia.cli import main
+from tertulia.ports.keys import UserKeys
+
+
+class Plain:
+    def seal(self, keys: UserKeys, context: tuple[str, ...], plaintext: bytes) -> bytes:
+        return plaintext
+
+    def open(self, keys: UserKeys, context: tuple[str, ...], sealed: bytes) -> bytes:
+        return sealed
+
+
+if __name__ == "__main__":
+    vars(assembly)["AesGcmCipher"] = Plain
+    main()
