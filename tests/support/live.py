@@ -52,9 +52,7 @@ class Live:
     async def register(self, email: str) -> str:
         """A new user's access token."""
         client = await self.client()
-        answer = await client.post(
-            "/auth/register", json={"email": email, "password": PASSWORD}
-        )
+        answer = await client.post("/auth/register", json={"email": email, "password": PASSWORD})
         token: str = answer.json()["access_token"]
         return token
 

@@ -54,7 +54,8 @@ class Usage(msgspec.Struct, frozen=True):
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
             "total_tokens": self.input_tokens + self.output_tokens,
-            "input_tokens_details": {"cached_tokens": self.cached_tokens},
+            # `cache_write_tokens` is not the standard's; the official SDK's type demands it.
+            "input_tokens_details": {"cached_tokens": self.cached_tokens, "cache_write_tokens": 0},
             "output_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
         }
 

@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tertulia.domain.principal import Principal
-from tertulia.errors import NotFound, RateLimited, TertuliaError, Unauthorized
+from tertulia.errors import RateLimited, TertuliaError, Unauthorized
 from tertulia.transports import feed_messages as say
 from tertulia.transports import wire
 from tertulia.transports.auth import identify
 from tertulia.transports.feed_connection import Connection
 from tertulia.transports.feed_messages import Close
 from tertulia.transports.feed_socket import Closed, Socket
-from tertulia.transports.responses import accept
+from tertulia.transports.responses import accept, no_response
 from tertulia.transports.services import Services
 from tertulia.transports.wire_field import Field
 from tertulia.turns.cancel import cancel
@@ -161,7 +161,7 @@ class Commands:
         store = connection.services.parts.store
         response = (await store.get(connection.principal.user_id, response_id)).response
         if not response.store and response.connection_id != connection.id:
-            raise NotFound("There is no such response.")
+            raise no_response(response_id)
 
 
 async def authenticated(services: Services, message: Field, address: str) -> Principal:

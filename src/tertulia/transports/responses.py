@@ -199,8 +199,13 @@ async def _stored(services: Services, caller: Principal, response_id: str) -> No
     """A response that other requests than its own may see."""
     node = await services.parts.store.get(caller.user_id, response_id)
     if not node.response.store:
-        raise NotFound("There is no such response.")
+        raise no_response(response_id)
     return node
+
+
+def no_response(response_id: str) -> NotFound:
+    """In the store's own words: what is there and hidden must look like what is not."""
+    return NotFound(f"There is no response {response_id}.", param="response_id")
 
 
 # --- queries -------------------------------------------------------------------------------------

@@ -19,6 +19,6 @@ async def erase(parts: Parts, user_id: str, response_id: str) -> None:
 
 async def erase_unstored(parts: Parts, response: Response) -> None:
     """Erase a response with ``store=false`` whose readers are gone: now, or when it ends."""
-    if response.connection_id is not None:
-        await parts.store.erase_connection(response.connection_id)
+    connection = response.connection_id
+    if connection is not None and await parts.store.erase_connection(connection):
         await parts.log.drop([response.id])
