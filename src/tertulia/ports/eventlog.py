@@ -38,7 +38,12 @@ class Subscription(Protocol):
 
     async def fill(self) -> None:
         """Make the next frames available to `take` (may read from the backend). Call after a
-        wake and before `take`; returns at once when they are at hand."""
+        wake and before `take`; returns at once when they are at hand.
+
+        Raises:
+            PositionLost: as `take`.
+            Unavailable: the backend does not answer; call it again.
+        """
         ...
 
     def close(self) -> None: ...
@@ -58,15 +63,17 @@ class EventLog(Protocol):
     def append(
         self, user_id: str, response_id: str, attempt: int, frames: Sequence[Frame]
     ) -> Awaitable[Appended]:
-        """Append frames, in the order of the calls; calls may overlap. Must be called on the
-        event loop; the awaitable need not be awaited for the append to happen.
+        """Append frames (at least one), in the order of the calls; calls may overlap. Must be
+        called on the event loop; the awaitable need not be awaited for the append to happen.
 
         All or nothing per call. Appending frames the log already holds (same numbers) is a
         no-op for those. A terminal frame closes the log.
 
         Raises:
-            Fenced: a higher attempt has opened the log, or it ended.
-            Unavailable: not durable, not visible; the caller may append the same frames again.
+            Fenced: a higher attempt has opened the log, it ended (code ``log_ended``), or it is
+                gone (``log_lost``): only `open` begins a log.
+            Unavailable: not durable, not visible; or frames before these are missing, since
+                their append failed. The caller may append the same frames again, those first.
         """
         ...
 
@@ -78,7 +85,8 @@ class EventLog(Protocol):
         wake: Callable[[], None],
     ) -> Subscription:
         """A reader from after number ``after`` (None: from the start). ``wake`` is called on the
-        event loop whenever `take` may have more; it must not block.
+        event loop when `take` may have more, once until `take` is called again; it must not
+        block. Foreign responses look like ones without a log.
 
         Raises:
             PositionLost: the log is there and does not hold ``after``, or it is gone and

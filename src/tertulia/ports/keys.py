@@ -23,7 +23,11 @@ class Keys(Protocol):
         ...
 
     async def user_keys(self, user_id: str) -> UserKeys:
-        """The user's keys, made durably at the first call."""
+        """The user's keys, made durably at the first call.
+
+        Raises:
+            NotFound: they were destroyed (``user_erased``); they are never made again.
+        """
         ...
 
     async def destroy(self, user_id: str) -> None:

@@ -15,6 +15,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -76,8 +77,13 @@ class SqliteEngine:
         self._open = True
 
     def _connect(self) -> None:
-        self._writer = sqlite_file.open_writer(self._path)
-        self._readers = [sqlite_file.open_reader(self._path) for _ in range(self._reader_count)]
+        with ExitStack() as opened:
+            self._writer = opened.enter_context(closing(sqlite_file.open_writer(self._path)))
+            self._readers = [
+                opened.enter_context(closing(sqlite_file.open_reader(self._path)))
+                for _ in range(self._reader_count)
+            ]
+            opened.pop_all()
 
     def write(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import sqlite3
 import stat
 import threading
@@ -239,6 +240,25 @@ async def test_a_full_disk_fails_the_group_and_loses_nothing_silently(
     assert await engine.read(ids) == []
     await engine.write(put(4))
     assert await engine.read(ids) == [4]
+
+
+async def test_a_disk_that_fails_in_mid_write_harms_nothing_before_or_after(
+    engine: SqliteEngine,
+) -> None:
+    """The kernel refuses to let any file of this process grow: real errors of real writes."""
+    await engine.write(put(1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        async with held_up(engine):
+            futures = [engine.write(put(2)), engine.write(put(3, b"x" * 1_000_000))]
+        errors = await asyncio.gather(*futures, return_exceptions=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [type(e) for e in errors] == [Unavailable] * 2
+    assert "check the disk" in str(errors[0])
+    await engine.write(put(4))
+    assert await engine.read(ids) == [1, 4]
 
 
 @pytest.mark.parametrize("content", [b"not a database, but long enough to be one" * 100])
