@@ -62,8 +62,9 @@ class Worker:
         """Stop listening, let attempts finish within the grace time, hand the others over."""
         for loop in self._loops[:1]:
             loop.cancel()
-        if self._turns:
-            await asyncio.wait(self._turns, timeout=self._parts.timing.grace)
+        for unfinished in (self._turns, self._after):
+            if unfinished:
+                await asyncio.wait(unfinished, timeout=self._parts.timing.grace)
         for attempt in list(self._attempts.values()):
             attempt.stop(Stop.HANDOVER)
         if self._turns:

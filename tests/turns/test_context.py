@@ -1,0 +1,211 @@
+"""What a response sends to its model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from tertulia.domain.item import (
+    FunctionCall,
+    FunctionCallOutput,
+    InputImage,
+    InputText,
+    Item,
+    Message,
+    OutputText,
+    Reasoning,
+    Refusal,
+)
+from tertulia.domain.response import Request, Response
+from tertulia.errors import ContextTooLong, InvalidInput
+from tertulia.ports.model import ImagePart, ModelInfo, ToolCall, ToolOutput
+from tertulia.ports.model import Message as Sent
+from tertulia.ports.turns import Node
+from tertulia.turns.context import IMAGE_TOKENS, Context, assemble
+
+
+@dataclass
+class Counting:
+    """A model that is only asked to count: a token a word."""
+
+    info: ModelInfo
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.split())
+
+
+MODEL = Counting(ModelInfo("m", "M", "us", context_window=400, prefill=True))
+
+
+def response(**request: object) -> Response:
+    return Response(
+        id="resp_now",
+        user_id="user_1",
+        request=Request(model="m", **{"truncation": "auto", **request}),  # type: ignore[arg-type]
+        status="in_progress",
+        created_at=0.0,
+        attempt=1,
+    )
+
+
+def user(text: str) -> Message:
+    return Message(id="msg", role="user", content=(InputText(text=text),))
+
+
+def answer(text: str) -> Message:
+    return Message(id="msg", role="assistant", content=(OutputText(text=text),))
+
+
+def node(*, said: list[Item], got: list[Item] | None = None) -> Node:
+    return Node(response(), tuple(said), tuple(got or ()))
+
+
+def assembled(
+    branch: list[Node], model: Counting = MODEL, written: str = "", **request: object
+) -> Context:
+    return assemble(response(**request), branch, model, written)  # type: ignore[arg-type]
+
+
+def texts(context: Context) -> list[tuple[str, str]]:
+    return [(e.role, e.text) for e in context.call.entries if isinstance(e, Sent)]
+
+
+def test_instructions_history_and_message_in_order() -> None:
+    branch = [node(said=[user("one")], got=[answer("uno")]), node(said=[user("two")])]
+    context = assembled(branch, instructions="be brief")
+    assert texts(context) == [
+        ("system", "be brief"),
+        ("user", "one"),
+        ("assistant", "uno"),
+        ("user", "two"),
+    ]
+    assert context.dropped == 0
+    assert context.call.prefix == ""
+
+
+def test_the_oldest_turns_are_left_out_first() -> None:
+    long = "word " * 80
+    branch = [node(said=[user(f"{n} {long}")], got=[answer(f"answer {n}")]) for n in range(5)]
+    context = assembled([*branch, node(said=[user("now")])])
+    assert context.dropped == 3
+    assert texts(context)[0][1].startswith("3 ")
+    assert texts(context)[-1] == ("user", "now")
+    with pytest.raises(ContextTooLong, match="truncation=auto"):
+        assembled([*branch, node(said=[user("now")])], truncation="disabled")
+
+
+def test_a_message_that_does_not_fit_alone_is_refused() -> None:
+    with pytest.raises(ContextTooLong):
+        assembled([node(said=[user("word " * 500)])])
+
+
+def test_an_answer_goes_on_by_prefill() -> None:
+    branch = [node(said=[user("q")])]
+    context = assembled(branch, written="half an ans")
+    assert context.call.prefix == "half an ans"
+    assert texts(context) == [("user", "q")]
+    assert context.repeated == ""
+
+
+def test_an_answer_goes_on_in_words_where_there_is_no_prefill() -> None:
+    plain = Counting(replace(MODEL.info, prefill=False))
+    context = assembled([node(said=[user("q")])], plain, "half an ans")
+    assert context.call.prefix == ""
+    assert context.repeated == "half an ans"
+    roles = [role for role, _ in texts(context)]
+    assert roles == ["user", "assistant", "user"]
+
+
+def test_a_continuation_begins_with_its_parents_text() -> None:
+    branch = [
+        node(said=[user("q")], got=[answer("one ")]),
+        node(said=[], got=[answer("two ")]),
+        node(said=[]),
+    ]
+    context = assembled(branch, written="three")
+    assert context.call.prefix == "one two three"
+    assert texts(context) == [("user", "q")]
+
+
+def test_a_finished_continuation_is_one_message_of_the_past() -> None:
+    branch = [
+        node(said=[user("q")], got=[answer("one ")]),
+        node(
+            said=[],
+            got=[answer("two"), FunctionCall(id="f", call_id="c", name="n", arguments="{}")],
+        ),
+        node(said=[FunctionCallOutput(id="o", call_id="c", output="42"), user("and?")]),
+    ]
+    context = assembled(branch)
+    assert texts(context) == [("user", "q"), ("assistant", "one two"), ("user", "and?")]
+    assert ToolCall("c", "n", "{}") in context.call.entries
+    assert ToolOutput("c", "42") in context.call.entries
+
+
+def test_continuing_what_is_no_text_continues_nothing() -> None:
+    call = FunctionCall(id="f", call_id="c", name="n", arguments="{}")
+    context = assembled([node(said=[user("q")], got=[call]), node(said=[])])
+    assert context.call.prefix == ""
+
+
+def test_a_root_without_input_has_nothing_to_answer() -> None:
+    with pytest.raises(InvalidInput):
+        assembled([node(said=[])])
+
+
+def test_outputs_without_their_call_are_left_out() -> None:
+    orphan = FunctionCallOutput(id="o", call_id="gone", output="x")
+    context = assembled([node(said=[orphan, user("q")])])
+    assert texts(context) == [("user", "q")]
+    assert len(context.call.entries) == 1
+
+
+def test_what_is_not_sent() -> None:
+    cut = FunctionCall(id="f", call_id="c", name="n", arguments="{", status="incomplete")
+    got: list[Item] = [Reasoning(id="r"), cut, answer("")]
+    context = assembled([node(said=[user("a")], got=got), node(said=[user("b")])])
+    assert texts(context) == [("user", "a"), ("user", "b")]
+
+
+def test_images_and_refusals() -> None:
+    image = Message(
+        id="m",
+        role="user",
+        content=(InputText(text="look"), InputImage(image_url="data:image/png;base64,AA")),
+    )
+    refused = Message(id="m", role="assistant", content=(Refusal(refusal="no"),))
+    wide = Counting(replace(MODEL.info, context_window=4000))
+    context = assembled([node(said=[image], got=[refused]), node(said=[user("b")])], wide)
+    first = context.call.entries[0]
+    assert isinstance(first, Sent)
+    assert isinstance(first.parts[1], ImagePart)
+    assert context.tokens > IMAGE_TOKENS
+    assert texts(context)[1] == ("assistant", "no")
+
+
+def test_the_call_carries_what_was_asked() -> None:
+    tool = {"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": True}
+    form = {"type": "json_schema", "name": "shape", "schema": {"type": "object"}}
+    context = assembled(
+        [node(said=[user("q")])],
+        written="two words",
+        tools=(tool,),
+        tool_choice={"type": "function", "name": "f"},
+        text_format=form,
+        max_output_tokens=50,
+        temperature=0.5,
+        top_p=0.9,
+        reasoning={"effort": "low"},
+    )
+    call = context.call
+    assert (call.tools[0].name, call.tool_choice, call.tools[0].strict) == ("f", "f", True)
+    assert (call.json_schema, call.json_schema_name) == ({"type": "object"}, "shape")
+    assert call.max_output_tokens == 48
+    assert (call.temperature, call.top_p, call.reasoning_effort) == (0.5, 0.9, "low")
+    assert (call.response_id, call.attempt) == ("resp_now", 1)
+
+
+def test_a_json_object_is_any_schema() -> None:
+    context = assembled([node(said=[user("q")])], text_format={"type": "json_object"})
+    assert context.call.json_schema == {}
