@@ -38,6 +38,8 @@ const Block = memo(function Block({ raw, definitions, growing }: BlockProps) {
   const colours = useSyncExternalStore(onReady, isReady);
   useLayoutEffect(() => {
     if (element.current !== null) morph(element.current, renderBlock(raw, definitions, growing));
+    // `colours` is not read here: code is coloured by renderBlock once the highlighter is ready.
+    // oxlint-disable-next-line react/exhaustive-effect-dependencies
   }, [raw, definitions, growing, colours]);
   return <div ref={element} className="block" />;
 });
