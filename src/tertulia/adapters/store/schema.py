@@ -10,6 +10,8 @@ database can, else their prefix selects as well.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -147,16 +149,17 @@ responses = Table(
 )
 
 
-def _partial(name: str, *columns: str, where: ColumnElement[bool]) -> Index:
-    chosen = (responses.c[column] for column in columns)
-    return Index(name, *chosen, sqlite_where=where, postgresql_where=where)
+def _partial(name: str, *columns: Column[Any], where: ColumnElement[bool]) -> Index:
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
-_open = responses.c.completed_at.is_(None)
-_partial("responses_open_of_user", "completed_at", "user_id", "ordinal", where=_open)
-_partial("responses_open", "completed_at", "admitted_at", "created_at", where=_open)
-_partial("responses_ephemeral", "store", "completed_at", where=responses.c.store == 0)
-_partial("responses_bound", "connection_id", where=responses.c.connection_id.is_not(None))
+_c, _r = conversations.c, responses.c
+_open = _r.completed_at.is_(None)
+_partial("conversations_deleted", _c.deleted_at, where=_c.deleted_at.is_not(None))
+_partial("responses_open_of_user", _r.completed_at, _r.user_id, _r.ordinal, where=_open)
+_partial("responses_open", _r.completed_at, _r.admitted_at, _r.created_at, where=_open)
+_partial("responses_ephemeral", _r.store, _r.completed_at, where=_r.store == 0)
+_partial("responses_bound", _r.connection_id, where=_r.connection_id.is_not(None))
 
 items = Table(
     "items",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from sqlalchemy import bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import bindparam, delete, exists, func, literal_column, or_, select, update
 
 from tertulia.adapters.store.schema import conversations, feed, idempotency, responses, users
 from tertulia.adapters.store.scripts.erase import erase_response
@@ -29,7 +29,8 @@ _c = conversations.c
 _EPHEMERAL = Statement(
     select(_r.id)
     .where(
-        _r.store == 0,
+        # Written out: an index of such rows alone serves no parameter.
+        _r.store == literal_column("0"),
         _r.completed_at.is_not(None),
         _r.erased_at.is_(None),
         or_(_r.completed_at <= bindparam("before"), _r.connection_id == _CLOSED),

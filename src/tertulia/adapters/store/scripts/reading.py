@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, literal_column, select
 
 from tertulia.adapters.store.schema import conversations, responses
 from tertulia.adapters.store.scripts.conversation_rows import find_conversation
@@ -21,8 +21,9 @@ _r = responses.c
 _mine = _r.user_id == bindparam("user_id")
 _this = and_(_r.id == bindparam("id"), _mine)
 _in_conversation = and_(_r.conversation_id == bindparam("conversation_id"), _mine)
-_there = select(conversations.c.id).where(conversations.c.deleted_at.is_(None))
-_shown = or_(_r.conversation_id.is_(None), _r.conversation_id.in_(_there))
+_hidden = exists().where(
+    conversations.c.id == _r.conversation_id, conversations.c.deleted_at.is_not(None)
+)
 
 
 def _way() -> Select[Any]:
@@ -45,7 +46,7 @@ def _content(where: ColumnElement[bool]) -> Select[Any]:
     return select(_r.id, _r.input_of).where(where, _r.erased_at.is_(None))
 
 
-_ONE = Statement(records().where(_this, _r.kind == ANSWER, _r.erased_at.is_(None), _shown))
+_ONE = Statement(records().where(_this, _r.kind == ANSWER, _r.erased_at.is_(None), ~_hidden))
 _ONE_ITEMS = Statement(items_of(_content(_this)))
 
 _steps = _way().subquery("steps")

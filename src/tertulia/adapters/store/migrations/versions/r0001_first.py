@@ -124,6 +124,7 @@ def _conversations() -> None:
         "conversations",
         ["user_id", "deleted_at", "updated_at", "id"],
     )
+    _partial("conversations_deleted", "deleted_at IS NOT NULL", "deleted_at")
 
 
 def _responses() -> None:
@@ -172,7 +173,7 @@ def _partial(name: str, where: str, *columns: str) -> None:
     condition = sa.text(where)
     op.create_index(
         name,
-        "responses",
+        name.split("_", maxsplit=1)[0],
         list(columns),
         sqlite_where=condition,
         postgresql_where=condition,

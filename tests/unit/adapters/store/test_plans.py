@@ -1,0 +1,55 @@
+"""No statement of the store walks through a whole table of many users' rows."""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+import sqlite3
+from importlib import import_module
+from typing import Any
+
+import pytest
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+from tertulia.adapters.store import scripts
+from tertulia.adapters.store.migrations import prepare_sqlite
+from tertulia.adapters.store.schema import metadata
+from tertulia.adapters.store.statement import Statement
+
+#: Asked once in a while, and of a table with a small row per user.
+WALKS_USERS = "_LONG_FEEDS"
+
+STATEMENTS = {
+    f"{module.name}.{name}": value
+    for module in pkgutil.iter_modules(scripts.__path__)
+    for name, value in vars(import_module(f"{scripts.__name__}.{module.name}")).items()
+    if isinstance(value, Statement)
+}
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
+    path = tmp_path_factory.mktemp("plans") / "empty.sqlite3"
+    prepare_sqlite(path)
+    return sqlite3.connect(path)
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_a_statement_seeks(name: str, database: sqlite3.Connection) -> None:
+    sql, params = STATEMENTS[name].render(sqlite.dialect(paramstyle="named"), {})
+    asked = dict.fromkeys(re.findall(r":(\w+)", sql), 1) | dict(params)
+    plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {sql}", asked)]
+    walked = [
+        step
+        for step in plan
+        for table in metadata.tables
+        if step == f"SCAN {table}" or step.startswith(f"SCAN {table} ")
+    ]
+    assert walked == (["SCAN users"] if name.endswith(WALKS_USERS) else [])
+
+
+@pytest.mark.parametrize("dialect", [postgresql, mysql], ids=["postgresql", "mariadb"])
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_a_statement_can_be_said_to_other_databases(name: str, dialect: Any) -> None:
+    sql, _ = STATEMENTS[name].render(dialect.dialect(paramstyle="named"), {})
+    assert sql
