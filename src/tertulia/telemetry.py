@@ -17,7 +17,7 @@ import logging
 import sys
 import threading
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, TextIO
 
@@ -62,13 +62,7 @@ def configure(
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(out)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_library_line, *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-            keep_exc_info=True,
-        )
-    )
+    handler.setFormatter(_LibraryLines([*shared, renderer]))
     root = logging.getLogger()
     root.handlers = [handler]
     # Below a warning libraries tell what passes through them.
@@ -101,8 +95,8 @@ def describe(fault: BaseException) -> dict[str, Any]:
         chain.append(f"{type(at).__module__}.{type(at).__qualname__}{code}")
         at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
     frames = traceback.extract_tb(fault.__traceback__)[-STACK_FRAMES:]
-    stack = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-    return {"fault": chain, "stack": stack}
+    where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return {"fault": chain, "frames": where}
 
 
 def _faults_without_messages(_: Any, __: str, event: Event) -> Event:
@@ -116,16 +110,25 @@ def _faults_without_messages(_: Any, __: str, event: Event) -> Event:
     return event
 
 
-def _library_line(_: Any, __: str, event: Event) -> Event:
-    """Only the template of a line is known to be a constant; without arguments not even that."""
-    record: logging.LogRecord = event["_record"]
-    constant = bool(record.args) and isinstance(record.msg, str)
-    event["event"] = record.msg if constant else "a library logged"
-    event["logger"] = record.name
-    event["where"] = f"{record.pathname}:{record.lineno}"
-    event["exc_info"] = record.exc_info
-    event.pop("positional_args", None)
-    return event
+class _LibraryLines(logging.Formatter):
+    """Lines of libraries, in our form. Only the template of a line is known to be a constant;
+    of a line without arguments not even that."""
+
+    def __init__(self, processors: Sequence[structlog.typing.Processor]) -> None:
+        super().__init__()
+        self._processors = processors
+
+    def format(self, record: logging.LogRecord) -> str:
+        constant = bool(record.args) and isinstance(record.msg, str)
+        event: Any = {
+            "event": record.msg if constant else "a library logged",
+            "logger": record.name,
+            "where": f"{record.pathname}:{record.lineno}",
+            "exc_info": record.exc_info,
+        }
+        for process in self._processors:
+            event = process(None, record.levelname.lower(), event)
+        return str(event)
 
 
 def _as_json(_: Any, __: str, event: Event) -> str:

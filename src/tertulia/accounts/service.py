@@ -153,19 +153,20 @@ class AccountService:
             Unauthorized: ``invalid_session``.
         """
         login_id = self._refresh.login_of(token) if token else None
-        login = await self._store.login(login_id) if login_id else None
-        if token is None or login is None or self._over(login):
+        if token is None or login_id is None:
             raise _invalid_session()
-        shown = fingerprint(token)
-        following = self._refresh.next(token)
+        shown, following = fingerprint(token), self._refresh.next(token)
+        expires_at = self._clock() + self._settings.tokens.refresh_seconds
+        login = await self._standing_login(login_id)
         if shown == login.refresh_hash:
-            expires_at = self._clock() + self._settings.tokens.refresh_seconds
-            await self._store.rotate_login(login.id, shown, fingerprint(following), expires_at)
-            # False: another tab was first, with the same successor.
-        elif not self._just_replaced(login, shown):
+            if await self._store.rotate_login(login_id, shown, fingerprint(following), expires_at):
+                return self._session(await self._owner(login), login_id, following)
+            # Another tab was first, with the same successor; or the login has just ended.
+            login = await self._standing_login(login_id)
+        if not self._just_replaced(login, shown):
             await self._revoke(login)
             raise _invalid_session()
-        return self._session(await self._owner(login), login.id, following)
+        return self._session(await self._owner(login), login_id, following)
 
     async def sign_out(self, refresh_token: str | None, access_token: str | None) -> None:
         """End the login that either token belongs to; nothing happens when none does."""
@@ -221,8 +222,11 @@ class AccountService:
             refresh_seconds=self._settings.tokens.refresh_seconds,
         )
 
-    def _over(self, login: Login) -> bool:
-        return login.revoked_at is not None or self._clock() >= login.expires_at
+    async def _standing_login(self, login_id: str) -> Login:
+        login = await self._store.login(login_id)
+        if login is None or login.revoked_at is not None or self._clock() >= login.expires_at:
+            raise _invalid_session()
+        return login
 
     def _just_replaced(self, login: Login, shown: bytes) -> bool:
         grace = self._settings.tokens.refresh_grace_seconds

@@ -129,7 +129,7 @@ async def auth_config(request: Request) -> Response:
     tags=["auth"],
     status_code=201,
     response_model=SessionResource,
-    responses=documented(400, 409, 413, 415, 422),
+    responses=documented(400, 409, 413, 415),
     openapi_extra=body_schema(Credentials),
     dependencies=[Depends(require_same_origin)],
 )
@@ -148,7 +148,7 @@ async def register(
     "/auth/login",
     tags=["auth"],
     response_model=SessionResource,
-    responses=documented(400, 401, 413, 415, 422),
+    responses=documented(400, 401, 413, 415),
     openapi_extra=body_schema(Credentials),
     dependencies=[Depends(require_same_origin)],
 )
@@ -199,7 +199,7 @@ async def logout(request: Request, token: Annotated[str | None, Security(_cookie
     "/auth/password",
     tags=["auth"],
     status_code=204,
-    responses=documented(400, 401, 413, 415, 422),
+    responses=documented(400, 401, 413, 415),
     openapi_extra=body_schema(PasswordChange),
 )
 async def change_password(
@@ -263,7 +263,7 @@ async def me(request: Request, caller: Caller) -> Response:
     "/v1/me",
     tags=["me"],
     response_model=MeResource,
-    responses=documented(400, 401, 413, 415, 422),
+    responses=documented(400, 401, 413, 415),
     openapi_extra=body_schema(Profile),
 )
 async def update_me(
@@ -317,7 +317,7 @@ async def list_keys(request: Request, caller: Caller) -> Response:
     tags=["keys"],
     status_code=201,
     response_model=NewKeyResource,
-    responses=documented(400, 401, 413, 415, 422),
+    responses=documented(400, 401, 413, 415),
     openapi_extra=body_schema(NewKey),
 )
 async def create_key(

@@ -101,7 +101,7 @@ class Tree(BaseModel):
 @router.post(
     _ROOT,
     response_model=ConversationResource,
-    responses=documented(400, 401, 409, 413, 415, 422),
+    responses=documented(400, 401, 409, 413, 415),
     openapi_extra=body_schema(NewConversation, required=False),
 )
 async def create(
@@ -123,7 +123,7 @@ async def create(
     return reply(conversation.resource())
 
 
-@router.get(_ROOT, response_model=ConversationList, responses=documented(401, 404, 422))
+@router.get(_ROOT, response_model=ConversationList, responses=documented(401, 404))
 async def list_conversations(
     request: Request,
     caller: Caller,
@@ -155,7 +155,7 @@ async def retrieve(request: Request, caller: Caller, conversation_id: str) -> Re
 @router.post(
     _ONE,
     response_model=ConversationResource,
-    responses=documented(400, 401, 404, 413, 415, 422),
+    responses=documented(400, 401, 404, 413, 415),
     openapi_extra=body_schema(ConversationChange),
 )
 async def update(
@@ -188,7 +188,7 @@ async def restore(request: Request, caller: Caller, conversation_id: str) -> Res
 @router.post(
     _ONE + "/head",
     response_model=ConversationResource,
-    responses=documented(400, 401, 404, 413, 415, 422),
+    responses=documented(400, 401, 404, 413, 415),
     openapi_extra=body_schema(NewHead),
 )
 async def set_head(
@@ -221,7 +221,7 @@ async def tree(request: Request, caller: Caller, conversation_id: str) -> Respon
 # --- items -----------------------------------------------------------------------------------
 
 
-@router.get(_ONE + "/items", response_model=ItemList, responses=documented(401, 404, 422))
+@router.get(_ONE + "/items", response_model=ItemList, responses=documented(401, 404))
 async def list_items(
     request: Request,
     caller: Caller,
@@ -241,7 +241,7 @@ async def list_items(
 @router.post(
     _ONE + "/items",
     response_model=ItemList,
-    responses=documented(400, 401, 404, 413, 415, 422),
+    responses=documented(400, 401, 404, 413, 415),
     openapi_extra=body_schema(NewItems),
 )
 async def add_items(

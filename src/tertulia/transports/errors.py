@@ -37,7 +37,7 @@ _DESCRIPTIONS = {
 }
 
 #: Any route may answer with these.
-_ALWAYS = (403, 421, 429, 500, 503)
+_ALWAYS = (403, 421, 422, 429, 500, 503)
 
 
 class ErrorDetail(BaseModel):
@@ -146,6 +146,8 @@ def invalid_fields(problems: Sequence[Any]) -> Unprocessable:
         return Unprocessable(said, param=param, code="unknown_field")
     if first["type"] == "missing":
         return Unprocessable(f"The field {param!r} is missing.", param=param, code="missing_field")
+    if first["type"] == "model_type":
+        return Unprocessable("The body must be a JSON object.", code="invalid_type")
     said = str(first["msg"]).removeprefix("Value error, ")
     where = f"The field {param!r} is wrong" if param else "The body is wrong"
     return Unprocessable(f"{where}: {said[:1].lower()}{said[1:]}.", param=param)
