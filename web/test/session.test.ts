@@ -77,6 +77,12 @@ test("a call with a revoked token is made once more with a fresh one", async () 
   expect(calls).toEqual(["/auth/refresh", "/v1/me", "/auth/refresh", "/v1/me"]);
 });
 
+test("a wrong password is said once and costs no refresh", async () => {
+  handler = (path) => (path === "/auth/refresh" ? login("t1") : json({ error: { message: "Wrong.", code: "invalid_credentials" } }, 401));
+  await expect(new Http(session).call("/auth/password", { method: "POST", body: {} })).rejects.toMatchObject({ code: "invalid_credentials" });
+  expect(calls).toEqual(["/auth/refresh", "/auth/password"]);
+});
+
 test("without sign-in no token is asked for or sent", async () => {
   handler = (path, init) => {
     expect(bearer(init)).toBeUndefined();

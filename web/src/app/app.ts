@@ -20,6 +20,8 @@ import { Outbox } from "./outbox";
 import { conversationIn, pathOf } from "./router";
 import { Store } from "./store";
 
+/** The feed's hello comes first, so that what is read after it misses no event; without one, reading does not wait. */
+const HELLO_PATIENCE_MS = 700;
 const TYPING_SHOWN_MS = 5_000;
 /** Other tabs of this browser learn of a sign-out by a change of this key. */
 const SIGN_OUT_KEY = "tertulia.signed-out";
@@ -40,6 +42,7 @@ export class App {
   /** How far the user's feed has been read. */
   private feed: FeedPosition | null = null;
   private entered = false;
+  private firstRead: ReturnType<typeof setTimeout> | undefined;
   private startTries = 0;
   private typingSentAt = 0;
 
@@ -145,7 +148,7 @@ export class App {
     this.store.update((state) => ({ ...state, phase: "signed-in" }));
     this.outbox.restore();
     this.socket.start();
-    this.resync();
+    this.firstRead = setTimeout(() => this.resync(), HELLO_PATIENCE_MS);
     await this.models.load().catch((error: unknown) => this.notices.failure("The models could not be listed", error));
   }
 
@@ -160,6 +163,7 @@ export class App {
   private leave(): void {
     this.entered = false;
     this.feed = null;
+    clearTimeout(this.firstRead);
     this.socket.stop();
     this.models.stop();
     this.store.update(signedOut);
@@ -182,6 +186,7 @@ export class App {
   private receive(message: ServerMessage): void {
     switch (message.type) {
       case "hello": {
+        clearTimeout(this.firstRead);
         const gapless = this.feed !== null && this.feed.epoch === message.feed.epoch;
         if (!gapless) {
           this.feed = message.feed;

@@ -20,7 +20,8 @@ export class Models {
     clearTimeout(this.timer);
     try {
       const { data } = await this.http.call<{ data: Model[] }>("/v1/models");
-      this.store.update((state) => ({ ...state, models: data }));
+      const models = await this.withChosen(data);
+      this.store.update((state) => ({ ...state, models }));
     } finally {
       this.pollWhileComing();
     }
@@ -33,6 +34,14 @@ export class Models {
 
   stop(): void {
     clearTimeout(this.timer);
+  }
+
+  /** A server may know more models than it lists, and one of those may be the user's. */
+  private async withChosen(listed: Model[]): Promise<Model[]> {
+    const chosen = this.store.get().me?.default_model;
+    if (!chosen || listed.some((model) => model.id === chosen)) return listed;
+    const known = await this.http.call<Model>(`/v1/models/${encodeURIComponent(chosen)}`).catch(() => null);
+    return known === null ? listed : [...listed, known];
   }
 
   private pollWhileComing(): void {

@@ -83,8 +83,9 @@ export class Http {
     try {
       return await exchange<T>(path, { ...call, token });
     } catch (error) {
-      // The token may have been revoked before its time: one fresh one, once.
-      if (!(error instanceof ApiError && error.status === 401 && this.session.usesTokens)) throw error;
+      // The token may have been revoked before its time: one fresh one, once. A wrong password is no such case.
+      const stale = error instanceof ApiError && error.status === 401 && error.code !== "invalid_credentials";
+      if (!stale || !this.session.usesTokens) throw error;
       const fresh = await this.session.refresh();
       return exchange<T>(path, { ...call, token: fresh });
     }

@@ -1,4 +1,5 @@
 import { useState } from "react";
+import { ApiError } from "../../net/http";
 import { useApp } from "../context";
 import { Modal } from "./Modal";
 import { useSubmit } from "./useSubmit";
@@ -8,7 +9,12 @@ export function PasswordDialog({ onClose }: { onClose: () => void }) {
   const [current, setCurrent] = useState("");
   const [next, setNext] = useState("");
   const { busy, error, onSubmit } = useSubmit(async () => {
-    await account.changePassword(current, next);
+    try {
+      await account.changePassword(current, next);
+    } catch (reason) {
+      const wrong = reason instanceof ApiError && reason.code === "invalid_credentials";
+      throw wrong ? new Error("The current password is wrong.") : reason;
+    }
     notices.show("Password changed. Your other devices are signed out.");
     onClose();
   });
