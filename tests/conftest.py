@@ -1,0 +1,7 @@
+"""What holds for every test."""
+
+from hypothesis import settings
+
+# No test asserts how long something takes: on a busy machine that is a matter of luck.
+settings.register_profile("tertulia", deadline=None)
+settings.load_profile("tertulia")
