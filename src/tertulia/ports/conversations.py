@@ -68,7 +68,7 @@ class Conversations(Protocol):
         metadata: Mapping[str, str] | None = None,
     ) -> Conversation:
         """None leaves a field. A title never replaces one of a stronger source:
-        message < model < user."""
+        message < model < user. ``updated_at`` stays: it is the time of the last talk."""
         ...
 
     async def delete_conversation(self, user_id: str, conversation_id: str) -> Sequence[str]:
@@ -92,7 +92,11 @@ class Conversations(Protocol):
         ...
 
     async def add_items(self, user_id: str, conversation_id: str, items: tuple[Item, ...]) -> Node:
-        """Put items after the head, as a completed node that no model made."""
+        """Put items after the head, as a completed node that no model made.
+
+        Raises:
+            Conflict: the head has not ended (``response_in_progress``).
+        """
         ...
 
     async def delete_item(self, user_id: str, conversation_id: str, item_id: str) -> None: ...

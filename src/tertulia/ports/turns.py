@@ -136,6 +136,7 @@ class Turns(Protocol):
                 parent code ``previous_response_not_found``).
             Conflict: the idempotency key came with another body (``idempotency_key_reused``).
             RateLimited: ``limits.waiting`` responses of the user wait already.
+            InvalidInput: ``store=false`` together with a conversation.
         """
         ...
 
@@ -207,7 +208,8 @@ class Turns(Protocol):
     async def branch(self, user_id: str, response_id: str) -> Sequence[Node]:
         """The way from the root to this response, itself included, in that order.
 
-        Nodes whose content was erased have no items."""
+        Nodes whose content was erased have no items. Given also while the conversation is
+        deleted, for the worker that is still at it."""
         ...
 
     async def delete(self, user_id: str, response_id: str) -> None:
