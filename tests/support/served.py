@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from tertulia.turns.parts import Parts
 
 BASE = "http://127.0.0.1:8484"
 PASSWORD = "correct horse battery"
+ANN = {"email": "ann@example.org", "password": PASSWORD}
 
 
 @dataclass
@@ -116,3 +118,24 @@ def error_of(response: httpx.Response, status: int) -> dict[str, Any]:
     if status in {429, 503}:
         assert int(response.headers["retry-after"]) >= 1
     return error
+
+
+def cookie_of(response: httpx.Response) -> Morsel[str]:
+    return SimpleCookie(response.headers["set-cookie"])["tertulia_refresh"]
+
+
+def bearer(session: httpx.Response) -> dict[str, str]:
+    return {"authorization": f"Bearer {session.json()['access_token']}"}
+
+
+async def registered(served: Served, **more: str) -> tuple[httpx.AsyncClient, httpx.Response]:
+    client = await served.client()
+    answer = await client.post("/auth/register", json={**ANN, **more})
+    assert answer.status_code == 201
+    return client, answer
+
+
+async def refresh_with(served: Served, token: str) -> httpx.Response:
+    """From a tab that still holds this token."""
+    client = await served.client()
+    return await client.post("/auth/refresh", headers={"cookie": f"tertulia_refresh={token}"})

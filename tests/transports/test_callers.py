@@ -10,7 +10,7 @@ from tests.support.served import PASSWORD, Served, error_of
 from tests.transports.conftest import Serve
 
 from tertulia.domain.principal import Principal
-from tertulia.errors import Unauthorized
+from tertulia.errors import NotFound, Unauthorized
 from tertulia.settings import Limits
 from tertulia.transports.auth import identify
 
@@ -193,6 +193,8 @@ async def test_admins_come_from_the_command_line(served: Served) -> None:
     _, secret = await accounts.create_key_for("ROOT@example.org", "ci")
     program = await with_key(served, secret)
     assert (await program.get("/v1/me")).json()["role"] == "admin"
+    with pytest.raises(NotFound):
+        await accounts.create_key_for("nobody@example.org", "ci")
 
 
 # --- live connections ------------------------------------------------------------------------
