@@ -15,8 +15,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Makes servers, each with a data folder of its own; started by the test."""
     made: list[Server] = []
 
-    def make(*flags: str, **options: Any) -> Server:
-        server = Server(tmp_path / f"data{len(made)}", *flags, **options)
+    def make(*flags: str, data: Path | None = None, **options: Any) -> Server:
+        server = Server(data or tmp_path / f"data{len(made)}", *flags, **options)
         made.append(server)
         return server
 

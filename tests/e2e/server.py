@@ -49,7 +49,7 @@ class Server:
         self.data = data
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.log = data.with_name(f"{data.name}.log")
+        self.log = data.with_name(f"{data.name}.{self.port}.log")
         self._flags = flags
         self._command = command
         inherited = {
@@ -104,9 +104,9 @@ class Server:
         self._reader.join()
         return status
 
-    def command(self, *words: str, stdin: str | None = None) -> str:
-        """Run another command of the CLI on the same folder; gives its standard output."""
-        done = subprocess.run(
+    def run(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command of the CLI on the same folder, to its end."""
+        return subprocess.run(
             [*self._command, *words, "--data", str(self.data)],
             env=self._environment,
             input=stdin,
@@ -115,6 +115,10 @@ class Server:
             check=False,
             timeout=60,
         )
+
+    def command(self, *words: str, stdin: str | None = None) -> str:
+        """The standard output of a command that must succeed."""
+        done = self.run(*words, stdin=stdin)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.e2e
 Serve = Callable[..., Server]
 
 
-def begin(client: httpx.Client, model: str, words: int) -> tuple[str, list[dict[str, object]]]:
+def begin(client: httpx.Client, model: str, words: int) -> tuple[str, list[dict[str, Any]]]:
     """Start an answer in the background and read until so many words came."""
     body = {"model": model, "input": "go", "background": True, "stream": True}
     seen = []
@@ -24,8 +25,7 @@ def begin(client: httpx.Client, model: str, words: int) -> tuple[str, list[dict[
             seen.append(event)
             if f"w{words} " in str(event.get("delta", "")):
                 break
-    response_id: str = seen[0]["response"]["id"]
-    return response_id, seen
+    return str(seen[0]["response"]["id"]), seen
 
 
 def test_a_killed_server_finishes_the_answer_from_its_prefix(serve: Serve) -> None:

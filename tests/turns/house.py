@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,17 @@ def folded(frames: Sequence[Frame]) -> Transcript:
     return transcript
 
 
+def one_usage_row_each(database: Path) -> None:
+    """Whatever a test did to it: every terminal response has one usage row, no other has one."""
+    with closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute(
+            "select r.id, r.completed_at is not null, count(u.response_id) from responses r "
+            "left join usage_of_responses u on u.response_id = r.id "
+            "where r.kind = 'response' group by r.id"
+        ).fetchall()
+    assert [row for row in rows if row[1] != row[2]] == []
+
+
 @asynccontextmanager
 async def open_house(folder: Path, timing: Timing = TIMING) -> AsyncIterator[House]:
     """Opened again on the same folder it finds what was left there."""
@@ -177,3 +189,4 @@ async def open_house(folder: Path, timing: Timing = TIMING) -> AsyncIterator[Hou
         await queue.close()
         await store.close()
         await keys.close()
+    one_usage_row_each(folder / "tertulia.sqlite3")

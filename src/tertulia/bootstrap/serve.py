@@ -13,7 +13,7 @@ import uvicorn
 
 from tertulia import telemetry
 from tertulia.bootstrap.assembly import node
-from tertulia.errors import Misconfigured
+from tertulia.errors import Unavailable
 from tertulia.settings import Settings
 from tertulia.transports.app import create_app
 
@@ -27,7 +27,8 @@ def serve(settings: Settings, open_browser: bool = False) -> None:
     """Run until SIGINT or SIGTERM; a second signal ends it at once.
 
     Raises:
-        DataFolderError, Misconfigured: the folder, a setting or the port.
+        DataFolderError, Misconfigured: the folder or a setting.
+        Unavailable: the port cannot be had.
     """
     telemetry.configure(level=settings.log_level, form=settings.log_format)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -78,7 +79,7 @@ async def _serve(settings: Settings, open_browser: bool) -> None:
         server = Server(config, settings, drain, open_browser=open_browser)
         await server.serve()
         if not server.started:
-            raise Misconfigured(
+            raise Unavailable(
                 f"cannot listen on {settings.host}:{settings.port}: the port is in use, or not "
                 "allowed; choose another with --port"
             )
