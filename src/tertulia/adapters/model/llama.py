@@ -4,7 +4,7 @@ xllamacpp always brings llama.cpp's own HTTP server along. It is made to listen 
 in a folder of our own, with a key that nobody else knows, and that is also how we talk to it:
 the callback interface would need a blocked thread for each answer, could be cancelled only at a
 token and not while a prompt is read, and threads that sit in C++ when the interpreter ends
-bring the process down. The ADR on the local model tells the measurements.
+bring the process down.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Llama:
         params.api_keys = [self.key]
         params.ui = False
         params.endpoint_slots = False
-        # Nothing is written to stderr: from level 4 on that would be the prompts themselves.
+        # Nothing is written to stderr: from level 5 on that would be the words of the answers.
         params.verbosity = 0
         params.cpuparams.n_threads = threads
         params.cpuparams_batch.n_threads = threads

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib.util
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,17 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ...errors import ModelUnavailable, TertuliaError
-from ...ports.model import Call, Chunk, ModelInfo, ModelState
+from ...ports.model import (
+    Call,
+    Chunk,
+    Entry,
+    Message,
+    ModelInfo,
+    ModelState,
+    TextPart,
+    ToolCall,
+    ToolOutput,
+)
 from .catalog import LOCAL_WINDOW
 from .cores import default_threads
 from .openai_client import ChatClient, Endpoint
@@ -26,6 +37,8 @@ if TYPE_CHECKING:
     from .llama import Llama
 
 _log = structlog.get_logger(__name__)
+
+_MARK = re.compile(r"<(?=\|[\w ]+\|>)")
 
 #: Counts of texts seen before; a conversation is counted again at every turn.
 _COUNTS = 4096
@@ -106,7 +119,7 @@ class LocalModel:
         key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         count = self._counts.get(key)
         if count is None:
-            count = self._llama.count_tokens(text)
+            count = self._llama.count_tokens(_plain(text))
             if len(self._counts) >= _COUNTS:
                 self._counts.clear()
             self._counts[key] = count
@@ -129,8 +142,13 @@ class LocalModel:
         extra = {k: v for k, v in self._sampling.items() if getattr(call, k, None) is None}
         # Reading a long prompt may take longer than the first token is waited for.
         extra = {"return_progress": True, **extra, **call.extra}
-        limit = call.max_output_tokens or self.info.max_output_tokens
-        return replace(call, extra=extra, max_output_tokens=limit)
+        return replace(
+            call,
+            entries=[_harmless(entry) for entry in call.entries],
+            prefix=_plain(call.prefix),
+            max_output_tokens=call.max_output_tokens or self.info.max_output_tokens,
+            extra=extra,
+        )
 
     async def _load(self) -> None:
         try:
@@ -185,6 +203,26 @@ class LocalModel:
             parallel=self._parallel,
             window=self.info.context_window,
         )
+
+
+def _harmless(entry: Entry) -> Entry:
+    match entry:
+        case Message():
+            parts = (
+                TextPart(_plain(part.text)) if isinstance(part, TextPart) else part
+                for part in entry.parts
+            )
+            return replace(entry, parts=tuple(parts))
+        case ToolCall():
+            return replace(entry, arguments=_plain(entry.arguments))
+        case ToolOutput():
+            return replace(entry, output=_plain(entry.output))
+
+
+def _plain(text: str) -> str:
+    """``<|im_end|>`` and its like as mere text: llama.cpp would take them for the marks between
+    messages, and whoever is quoted could speak in another's name."""
+    return _MARK.sub("<\N{ZERO WIDTH SPACE}", text) if "<|" in text else text
 
 
 _NOT_INSTALLED = (

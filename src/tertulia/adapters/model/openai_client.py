@@ -275,8 +275,12 @@ def _client_error() -> type[Exception]:
 
 async def _read(response: aiohttp.ClientResponse, deadline: float) -> bytes:
     """What has arrived, nothing at the end; TimeoutError after ``deadline`` (loop time)."""
-    async with asyncio.timeout_at(deadline):
-        return await response.content.readany()
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await response.content.readany()
+    except RuntimeError:
+        # aiohttp's word for a session that was closed while the answer was still coming.
+        raise ConnectionAbortedError from None
 
 
 async def _some(response: aiohttp.ClientResponse, limit: int) -> bytes:

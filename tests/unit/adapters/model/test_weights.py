@@ -93,21 +93,16 @@ def _cpu(cpus: Path, number: int, siblings: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity here")
-def test_threads_are_cores_and_no_more_than_the_quota(
+def test_threads_leave_a_core_to_others_and_keep_to_the_quota(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     for number in range(8):
         _cpu(tmp_path, number, f"{number % 4},{number % 4 + 4}")
-    none = tmp_path / "none"
-    assert default_threads(tmp_path, none) == min(4, os.cpu_count() or 1)
+    assert default_threads(tmp_path, tmp_path / "none") == 3
     quota = tmp_path / "cpu.max"
-    quota.write_text("max 100000\n")
-    assert default_threads(tmp_path, quota) == min(4, os.cpu_count() or 1)
-    quota.write_text("150000 100000\n")
-    assert default_threads(tmp_path, quota) == 2
-    quota.write_text("50000 100000\n")
-    assert default_threads(tmp_path, quota) == 1
+    for said, threads in (("max 100000", 3), ("300000 100000", 2), ("50000 100000", 1)):
+        quota.write_text(said + "\n")
+        assert default_threads(tmp_path, quota) == threads
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 4})
-    quota.write_text("800000 100000\n")
-    assert default_threads(tmp_path, quota) == 2
+    assert default_threads(tmp_path, tmp_path / "none") == 1
