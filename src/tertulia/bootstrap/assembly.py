@@ -146,6 +146,7 @@ async def node(
             judge=judge,
         )
         services = await _services(settings, kept, parts, draining)
+        stack.callback(services.accounts.close)
         if settings.models.scripted:
             services = replace(services, scripted_calls=models.calls)
         worker = Worker(parts)
