@@ -16,12 +16,12 @@ from tertulia.adapters.keys.file import FileKeys
 from tertulia.adapters.model.registry import ModelRegistry
 from tertulia.adapters.queue.memory import MemoryQueue
 from tertulia.adapters.sealing import AesGcmCipher
-from tertulia.adapters.store.migrations import prepare_sqlite
+from tertulia.adapters.store.migrations import is_prepared, prepare_sqlite
 from tertulia.adapters.store.sql import SqlStore
 from tertulia.adapters.store.sqlite import SqliteEngine
 from tertulia.bootstrap.steering import limits_of, timing_of
 from tertulia.conversations import ConversationService
-from tertulia.errors import DataFolderError, Misconfigured
+from tertulia.errors import Misconfigured
 from tertulia.ports.judge import Judge
 from tertulia.ports.keys import Cipher
 from tertulia.settings import Settings
@@ -108,12 +108,11 @@ async def storage(
 
 async def _prepare(folder: DataFolder, *, exclusive: bool) -> None:
     """Bring the database to this release's schema, under the folder's lock. A command that runs
-    beside a server finds the lock held, and the work done."""
+    beside a server finds the work done."""
     if not exclusive:
-        try:
-            folder.lock()
-        except DataFolderError:
+        if is_prepared(folder.database):
             return
+        folder.lock()
     try:
         await asyncio.to_thread(prepare_sqlite, folder.database)
     finally:

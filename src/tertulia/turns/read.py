@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -86,8 +87,10 @@ class Follower:
         """
         if self.ended or self._subscription is None:
             return ()
-        await self._subscription.fill()
-        frames = self._subscription.take()
+        frames: Sequence[Frame] = ()
+        with suppress(Unavailable):  # asked again after the next silence
+            await self._subscription.fill()
+            frames = self._subscription.take()
         if not frames and self._due:
             self._due = False
             frames = await self._recheck()
@@ -137,8 +140,10 @@ class Follower:
                 )
             return rebuilt(node)
         await ensure_terminal_frame(self._parts, node)
-        await self._subscription.fill()
-        return self._subscription.take()
+        with suppress(Unavailable):
+            await self._subscription.fill()
+            return self._subscription.take()
+        return ()
 
 
 async def follow(

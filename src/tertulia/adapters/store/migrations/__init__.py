@@ -18,6 +18,15 @@ HEAD: Final = "0001"
 KNOWN: Final = ("0001",)
 
 
+def is_prepared(path: Path) -> bool:
+    """Whether the database at ``path`` is at `HEAD` already.
+
+    Raises:
+        DataFolderError: it cannot be read.
+    """
+    return _sqlite_version(path) == HEAD
+
+
 def prepare_sqlite(path: Path) -> None:
     """Bring the database at ``path`` to `HEAD`, making it if need be. Hold the folder's lock.
 
