@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 from openai import AsyncOpenAI
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from tertulia.bootstrap.assembly import Node, node
 from tertulia.settings import Models, Passwords, Settings, Turns
@@ -119,8 +121,9 @@ class Device:
 
     async def code(self) -> int:
         """The code that the server closes with."""
-        async for _ in self.socket:
-            pass
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self.socket.recv()
         assert self.socket.close_code is not None
         return self.socket.close_code
 
@@ -129,8 +132,13 @@ TERMINAL = {"response.completed", "response.failed", "response.incomplete"}
 
 
 @asynccontextmanager
-async def live(folder: Path, **changes: Any) -> AsyncIterator[Live]:
-    """Settings are as in tests everywhere: no local model, the scripted one; and ``changes``."""
+async def live(
+    folder: Path, *, send_buffer: int | None = None, **changes: Any
+) -> AsyncIterator[Live]:
+    """Settings are as in tests everywhere: no local model, the scripted one; and ``changes``.
+
+    ``send_buffer``: bytes that the kernel may hold for a client that does not read.
+    """
     settings = Settings(
         data=folder,
         **{
@@ -148,7 +156,6 @@ async def live(folder: Path, **changes: Any) -> AsyncIterator[Live]:
         app = create_app(started.services)
         config = uvicorn.Config(
             app,
-            port=0,
             http="httptools",
             ws="websockets-sansio",
             ws_per_message_deflate=False,
@@ -159,7 +166,10 @@ async def live(folder: Path, **changes: Any) -> AsyncIterator[Live]:
             timeout_graceful_shutdown=1,
         )
         server = _Server(config)
-        running = asyncio.create_task(server.serve())
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        if send_buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+        running = asyncio.create_task(server.serve([listener]))
 
         async def stop() -> None:
             server.should_exit = True
@@ -169,7 +179,7 @@ async def live(folder: Path, **changes: Any) -> AsyncIterator[Live]:
         while not server.started:
             assert not running.done(), "the server did not start"
             await asyncio.sleep(0)
-        port = server.servers[0].sockets[0].getsockname()[1]
+        port = listener.getsockname()[1]
         yield Live(
             started,
             app,

@@ -28,6 +28,7 @@ class Feed:
     """The ASGI endpoint."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = routes[0]  # for the log, as HTTP routes leave it there
         device = HTTPConnection(scope)
         services = services_of(device)
         await receive()  # the handshake

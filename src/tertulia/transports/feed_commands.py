@@ -104,6 +104,7 @@ class Commands:
     async def _subscribe(self, message: Field) -> None:
         response_id = message.get("response_id").text(at_least=1, at_most=128)
         after = message.get("starting_after")
+        number = None if after.missing else after.integer(0, 2**62)
         writer = self._connection.writer
         if writer.subscriptions >= MAX_SUBSCRIPTIONS and not writer.follows(response_id):
             raise RateLimited(
@@ -111,7 +112,6 @@ class Commands:
                 code="too_many_subscriptions",
             )
         await self._may_see(response_id)
-        number = None if after.missing else after.integer(0, 2**62)
         await writer.subscribe(response_id, number)
 
     async def _unsubscribe(self, message: Field) -> None:

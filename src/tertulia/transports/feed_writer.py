@@ -157,9 +157,11 @@ class Writer:
             self._stirred = False
             await self._send_feed(self._feed)
         await self._fetch()
+        if self._posted:  # came meanwhile: an acknowledgement goes before what it announces
+            return True
         turn = self._outbox.take()
         if turn is None:
-            return bool(self._posted or self._stirred)
+            return self._stirred
         subscription = self._subscriptions[turn.response_id]
         if turn.snapshot:
             await self._send_snapshot(subscription)
