@@ -85,7 +85,8 @@ class Reasoning(_Tagged, frozen=True, tag="reasoning"):
     id: str
     summary: tuple[SummaryText, ...] = ()
     content: tuple[ReasoningText, ...] = ()
-    encrypted_content: str | None = None
+    #: Left out when there is none: the standard knows no null here.
+    encrypted_content: str | msgspec.UnsetType = msgspec.UNSET
     status: ItemStatus = "completed"
 
 

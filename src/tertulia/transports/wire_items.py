@@ -12,6 +12,8 @@ import binascii
 import re
 from typing import Literal, cast
 
+import msgspec
+
 from tertulia.domain.ids import FUNCTION_CALL, FUNCTION_OUTPUT, MESSAGE, REASONING, new_id
 from tertulia.domain.item import (
     FunctionCall,
@@ -212,7 +214,7 @@ def _reasoning(field: Field, chars: int) -> Reasoning:
         else tuple(
             ReasoningText(text=_tagged(each, "reasoning_text", chars)) for each in content.items()
         ),
-        encrypted_content=None if encrypted.missing else encrypted.text(at_most=chars),
+        encrypted_content=msgspec.UNSET if encrypted.missing else encrypted.text(at_most=chars),
         status=_status(field.get("status")),
     )
 
