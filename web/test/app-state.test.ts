@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { initialState, loadTree, pickedModel, signedOut, unfinished } from "../src/state/app";
 import type { AppState } from "../src/state/app";
-import { applyFeed } from "../src/state/feed";
+import { applyFeed, replaceList } from "../src/state/feed";
 import type { FeedState } from "../src/state/feed";
 import { groupByDate } from "../src/state/groups";
 import { applyFrame, newResponse } from "../src/state/response";
@@ -15,6 +15,8 @@ const answered = (id: string, words: string) => ({
   ...newResponse(id, "completed"),
   items: [{ type: "message", content: [{ type: "output_text", text: words }] }],
 });
+
+const list = (...ids: string[]): FeedState => ({ active: {}, conversations: Object.fromEntries(ids.map((id) => [id, conversation(id)])) });
 
 const model = (id: string, isDefault: boolean) => ({ id, name: id, default: isDefault }) as Model;
 
@@ -39,6 +41,17 @@ describe("the feed", () => {
     expect(twice.active["conv_1"]).toEqual(["resp_2"]);
     const ended = applyFeed(twice, { type: "response.ended", response_id: "resp_2", conversation_id: "conv_1", status: "completed" });
     expect(ended.active["conv_1"]).toEqual([]);
+  });
+
+  test("is newer than a list that was asked for before it", () => {
+    const before = list("same", "deleted", "renamed", "elsewhere", "open");
+    const { deleted: _, ...rest } = before.conversations;
+    const now = { active: {}, conversations: { ...rest, made: conversation("made"), renamed: { ...conversation("renamed"), title: "New" } } };
+    const page = ["same", "deleted", "renamed", "unknown"].map((id) => conversation(id, "resp_read"));
+    const after = replaceList(before, now, page, "open");
+    expect(Object.keys(after).toSorted()).toEqual(["made", "open", "renamed", "same", "unknown"]);
+    expect(after["renamed"]?.title).toBe("New");
+    expect(after["same"]?.head).toBe("resp_read");
   });
 
   test("an event nobody knows changes nothing", () => {

@@ -97,8 +97,26 @@ describe("a gap", () => {
 test("a new connection goes on after what was applied, and leaves finished answers alone", () => {
   receive(0, 1, 2);
   store.update((state) => ({ ...state, responses: { ...state.responses, resp_2: newResponse("resp_2", "completed") } }));
-  live.followAgain(["resp_1", "resp_2"]);
-  expect(sent).toEqual([{ type: "subscribe", response_id: "resp_1", starting_after: 2 }]);
+  live.reconnected(["resp_1", "resp_2"]);
+  const subscribe = { type: "subscribe", response_id: "resp_1", starting_after: 2 };
+  expect(sent).toEqual([subscribe]);
+  live.follow("resp_1");
+  expect(sent).toEqual([subscribe]);
+  live.reconnected(["resp_1"]);
+  expect(sent).toEqual([subscribe, subscribe]);
+});
+
+test("an acknowledged answer is followed already", () => {
+  live.followedByServer("resp_1");
+  live.follow("resp_1");
+  expect(sent).toEqual([]);
+});
+
+test("frames of one account are not drawn for the next", () => {
+  receive(0, 1, 2, 3);
+  live.reset();
+  paint();
+  expect(text()).toBe("");
 });
 
 test("an end of which the last frame does not come is looked after", async () => {

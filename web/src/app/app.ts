@@ -9,6 +9,7 @@ import { initialState, signedOut, unfinished } from "../state/app";
 import type { AppState } from "../state/app";
 import { applyFeed } from "../state/feed";
 import type { FeedEvent } from "../state/feed";
+import type { ErrorBody } from "../state/types";
 import { Account } from "./account";
 import { BrowserStorage } from "./browser-storage";
 import { Chat } from "./chat";
@@ -61,17 +62,20 @@ export class App {
       conversationCreated: (created, conversation) => {
         const { phase, route } = this.store.get();
         // Only if the user still looks at the new chat from which the message was sent.
-        if (phase === "signed-in" && route.conversationId === null && created.kind === "message") this.go(conversation.id, "replace");
+        if (phase === "signed-in" && route.conversationId === null && created.kind === "message") this.show(conversation.id, "replace");
       },
       acknowledged: (sent, responseId, beside) => {
         if (sent.stopped) void this.chat.cancel(responseId);
         if (beside) this.live.follow(responseId);
+        else this.live.followedByServer(responseId);
       },
       refused: (error) => this.notices.show(error.message),
     });
     this.chat = new Chat(this.store, this.http, this.outbox, this.notices);
     this.session.onChange = (credentials) => this.sessionChanged(credentials);
-    this.conversations.onTree = (id) => this.live.followAgain(unfinished(this.store.get(), id));
+    this.conversations.onTree = (id) => {
+      for (const responseId of unfinished(this.store.get(), id)) this.live.follow(responseId);
+    };
     this.conversations.onGone = (id) => {
       if (this.store.get().route.conversationId === id) this.go(null, "replace");
     };
@@ -84,12 +88,18 @@ export class App {
   }
 
   go(conversationId: string | null, how: "push" | "replace" = "push"): void {
+    this.show(conversationId, how);
+    this.routed(conversationId);
+  }
+
+  /** Without reading it: a conversation that we have just made holds nothing that we do not know. */
+  private show(conversationId: string | null, how: "push" | "replace"): void {
     const path = pathOf(conversationId);
     if (location.pathname !== path) {
       if (how === "push") history.pushState(null, "", path);
       else history.replaceState(null, "", path);
     }
-    this.routed(conversationId);
+    this.store.update((state) => ({ ...state, route: { conversationId } }));
   }
 
   async signOut(): Promise<void> {
@@ -147,6 +157,7 @@ export class App {
     this.storage.use(me.id);
     this.store.update((state) => ({ ...state, phase: "signed-in" }));
     this.outbox.restore();
+    this.followRestored();
     this.socket.start();
     this.firstRead = setTimeout(() => this.resync(), HELLO_PATIENCE_MS);
     await this.models.load().catch((error: unknown) => this.notices.failure("The models could not be listed", error));
@@ -160,17 +171,24 @@ export class App {
     setTimeout(() => void this.boot(), 500 + backoffMs(this.startTries++));
   }
 
+  /** A reload between a first message and the page of its conversation must not leave the user on an empty one. */
+  private followRestored(): void {
+    const { route, sends } = this.store.get();
+    const first = sends.find((send) => send.parent === null && send.failed === null);
+    if (route.conversationId === null && first?.conversationId) this.show(first.conversationId, "replace");
+  }
+
   private leave(): void {
     this.entered = false;
     this.feed = null;
     clearTimeout(this.firstRead);
     this.socket.stop();
+    this.live.reset();
     this.models.stop();
     this.store.update(signedOut);
   }
 
   private routed(conversationId: string | null): void {
-    this.store.update((state) => ({ ...state, route: { conversationId } }));
     if (conversationId !== null && this.entered) void this.conversations.loadTree(conversationId);
   }
 
@@ -195,7 +213,7 @@ export class App {
         this.outbox.maxFrame = message.limits.max_frame;
         this.outbox.resume();
         const state = this.store.get();
-        this.live.followAgain(Object.keys(state.trees).flatMap((id) => unfinished(state, id)));
+        this.live.reconnected(Object.keys(state.trees).flatMap((id) => unfinished(state, id)));
         void this.models.load().catch(() => undefined);
         return;
       }
@@ -218,7 +236,7 @@ export class App {
         return;
       case "error":
         if (message.request_id !== undefined) this.outbox.error(message.request_id, message.error);
-        else if (message.response_id !== undefined && message.error.code === "position_lost") this.live.positionLost(message.response_id);
+        else if (message.response_id !== undefined) this.subscriptionFailed(message.response_id, message.error);
         return;
       default:
     }
@@ -236,6 +254,16 @@ export class App {
     }
   }
 
+  private subscriptionFailed(responseId: string, error: ErrorBody): void {
+    if (error.code === "position_lost") {
+      this.live.positionLost(responseId);
+      return;
+    }
+    // Most likely deleted on another device: the tree tells.
+    const { conversationId } = this.store.get().route;
+    if (conversationId !== null) void this.conversations.loadTree(conversationId);
+  }
+
   private showTyping(conversationId: string): void {
     this.store.update((state) => ({ ...state, typing: [...state.typing, conversationId] }));
     setTimeout(() => {
@@ -247,7 +275,7 @@ export class App {
   }
 
   private listen(): void {
-    window.addEventListener("popstate", () => this.routed(conversationIn(location.pathname)));
+    window.addEventListener("popstate", () => this.go(conversationIn(location.pathname)));
     window.addEventListener("online", () => this.socket.renew());
     window.addEventListener("offline", () => this.socket.renew());
     document.addEventListener("visibilitychange", () => {

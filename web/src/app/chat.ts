@@ -6,6 +6,7 @@ import { continueSend, messageSend, regenerateSend } from "../state/send";
 import type { Send } from "../state/send";
 import { inputText } from "../state/tree";
 import type { TurnNode } from "../state/tree";
+import { runningResponse } from "../state/view";
 import type { Notices } from "./notices";
 import type { Outbox } from "./outbox";
 import type { Store } from "./store";
@@ -52,8 +53,14 @@ export class Chat {
     this.outbox.discard(send.id);
   }
 
-  stopSend(send: Send): void {
-    this.outbox.stop(send.id);
+  /** Ends what is being answered in the open conversation, also before the server has taken it. */
+  stop(): void {
+    const { conversationId } = this.here();
+    const state = this.store.get();
+    const pending = state.sends.find((send) => send.conversationId === conversationId && send.failed === null);
+    const running = runningResponse(state, conversationId);
+    if (pending !== undefined) this.outbox.stop(pending.id);
+    else if (running !== null) void this.cancel(running);
   }
 
   async cancel(responseId: string): Promise<void> {

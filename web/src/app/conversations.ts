@@ -3,7 +3,7 @@ import { ApiError } from "../net/http";
 import type { Http } from "../net/http";
 import { loadTree } from "../state/app";
 import type { AppState, TreeStatus } from "../state/app";
-import { dropConversation, putConversation } from "../state/feed";
+import { dropConversation, putConversation, replaceList } from "../state/feed";
 import { leafUnder } from "../state/tree";
 import type { Conversation, TreeNode } from "../state/types";
 import type { Notices } from "./notices";
@@ -37,13 +37,14 @@ export class Conversations {
 
   /** The newest page replaces what is held: who was deleted while we were away must not linger. */
   async loadList(): Promise<void> {
+    const before = this.store.get();
     const page = await this.http.call<Page>(`/v1/conversations?limit=${PAGE}`);
-    this.store.update((state) => {
-      const open = state.route.conversationId;
-      const kept = Object.values(state.conversations).filter((held) => held.id === open);
-      const conversations = Object.fromEntries([...kept, ...page.data].map((one) => [one.id, one]));
-      return { ...state, conversations, active: {}, listed: { loaded: true, hasMore: page.has_more, cursor: page.last_id } };
-    });
+    this.store.update((state) => ({
+      ...state,
+      conversations: replaceList(before, state, page.data, state.route.conversationId),
+      active: state.active === before.active ? {} : state.active,
+      listed: { loaded: true, hasMore: page.has_more, cursor: page.last_id },
+    }));
   }
 
   async loadMore(): Promise<void> {
@@ -83,9 +84,14 @@ export class Conversations {
 
   async loadTree(id: string): Promise<void> {
     if (this.store.get().treeStatus[id] !== "ready") this.mark(id, "loading");
+    const before = this.store.get().conversations[id];
     try {
       const answer = await this.http.call<{ conversation: Conversation; responses: TreeNode[] }>(`${at(id)}/tree`);
-      this.store.update((state) => putConversation(loadTree(state, id, answer.responses), answer.conversation));
+      this.store.update((state) => {
+        const loaded = loadTree(state, id, answer.responses);
+        // What happened while the answer was on its way is newer than the answer.
+        return state.conversations[id] === before ? putConversation(loaded, answer.conversation) : loaded;
+      });
       this.onTree(id);
     } catch (error) {
       const missing = error instanceof ApiError && (error.status === 404 || error.status === 400);

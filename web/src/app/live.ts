@@ -20,6 +20,8 @@ export class Live {
   private queue: { id: string; frame: Frame }[] = [];
   private scheduled = false;
   private flushedAt = 0;
+  /** What this connection has been subscribed to. */
+  private readonly followed = new Set<string>();
   /** The position at which a gap was reported, so that every frame behind it does not report it again. */
   private readonly asked = new Map<string, number>();
 
@@ -60,19 +62,29 @@ export class Live {
     for (const id of gaps) this.fillGap(id);
   };
 
-  /** Subscribes from where we are; what is finished needs nothing more. */
+  /** Once a connection: a refusal is not asked for again and again. */
   follow(id: string): void {
-    const state = this.store.get().responses[id];
-    if (state !== undefined && isTerminal(state.status)) return;
-    const last = state?.last ?? -1;
-    this.send({ type: "subscribe", response_id: id, ...(last >= 0 ? { starting_after: last } : {}) });
+    if (!this.followed.has(id)) this.subscribe(id);
+  }
+
+  /** The server has subscribed this connection unasked, with the acknowledgement. */
+  followedByServer(id: string): void {
+    this.followed.add(id);
   }
 
   /** A new connection knows nothing of what the old one was asked. */
-  followAgain(ids: Iterable<string>): void {
+  reconnected(ids: Iterable<string>): void {
     this.flush();
     this.asked.clear();
+    this.followed.clear();
     for (const id of ids) this.follow(id);
+  }
+
+  /** Nothing of an account may reach the next one. */
+  reset(): void {
+    this.queue = [];
+    this.asked.clear();
+    this.followed.clear();
   }
 
   /** The log does not hold our position: what is shown stays until the log's first frame or a snapshot replaces it. */
@@ -83,21 +95,30 @@ export class Live {
       const held = state.responses[id];
       return held === undefined ? state : { ...state, responses: { ...state.responses, [id]: withoutPosition(held) } };
     });
-    this.follow(id);
+    this.subscribe(id);
   }
 
   ended(id: string): void {
     setTimeout(() => {
       this.flush();
-      if (this.store.get().responses[id] !== undefined) this.follow(id);
+      if (this.store.get().responses[id] !== undefined) this.subscribe(id);
     }, END_PATIENCE_MS);
+  }
+
+  /** From where we are; what is finished needs nothing more. */
+  private subscribe(id: string): void {
+    const state = this.store.get().responses[id];
+    if (state !== undefined && isTerminal(state.status)) return;
+    const last = state?.last ?? -1;
+    const sent = this.send({ type: "subscribe", response_id: id, ...(last >= 0 ? { starting_after: last } : {}) });
+    if (sent) this.followed.add(id);
   }
 
   private fillGap(id: string): void {
     const last = this.store.get().responses[id]?.last ?? -1;
     if (this.asked.get(id) === last) return;
     this.asked.set(id, last);
-    this.follow(id);
+    this.subscribe(id);
     setTimeout(() => {
       this.flush();
       const stuck = this.asked.get(id) === last && this.store.get().responses[id]?.last === last;

@@ -1,5 +1,5 @@
 import { memo, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
-import { copyText } from "../ui/clipboard";
+import { copyText } from "../app/clipboard";
 import { BlockSplitter } from "./blocks";
 import { isReady, onReady } from "./highlight";
 import { morph } from "./morph";

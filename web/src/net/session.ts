@@ -19,7 +19,7 @@ export interface AuthConfig {
   version: string;
 }
 
-/** Renew this long before the token ends, so that a running stream never meets an expired one. */
+/** Renew so long before the token ends, but no more than a third of its life, that a stream never meets an expired one. */
 const MARGIN_MS = 60_000;
 /** A timer set further ahead than this fires at once in browsers. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -31,6 +31,8 @@ export class Session {
   onChange: (credentials: Credentials | null) => void = () => undefined;
 
   private credentials: Credentials | null = null;
+  /** When the token is to be renewed, and when it ends. */
+  private renewAt = 0;
   private expiresAt = 0;
   private refreshing: Promise<string> | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -58,7 +60,7 @@ export class Session {
   /** A token with some life left. */
   async token(): Promise<string | null> {
     if (!this.usesTokens) return null;
-    if (this.credentials !== null && Date.now() < this.expiresAt - MARGIN_MS / 2) return this.credentials.access_token;
+    if (this.credentials !== null && Date.now() < (this.renewAt + this.expiresAt) / 2) return this.credentials.access_token;
     return this.refresh();
   }
 
@@ -88,14 +90,17 @@ export class Session {
 
   private adopt(credentials: Credentials): void {
     this.credentials = credentials;
-    this.expiresAt = Date.now() + credentials.expires_in * 1000;
-    if (this.usesTokens) this.schedule(credentials.expires_in * 1000 - MARGIN_MS);
+    const life = credentials.expires_in * 1000;
+    this.expiresAt = Date.now() + life;
+    this.renewAt = this.expiresAt - Math.min(MARGIN_MS, life / 3);
+    if (this.usesTokens) this.schedule(this.renewAt - Date.now());
     this.onChange(credentials);
   }
 
   private forget(): void {
     clearTimeout(this.timer);
     this.credentials = null;
+    this.renewAt = 0;
     this.expiresAt = 0;
   }
 

@@ -47,6 +47,17 @@ export function putConversation<S extends FeedState>(state: S, conversation: Con
   return { ...state, conversations: { ...state.conversations, [conversation.id]: conversation } };
 }
 
+/**
+ * The list as just read in place of the one held, but for what has been changed, made or deleted since it was asked for:
+ * that is newer. The open conversation stays, on whatever page it may stand.
+ */
+export function replaceList(before: FeedState, now: FeedState, page: Conversation[], open: string | null): FeedState["conversations"] {
+  const changed = (id: string): boolean => now.conversations[id] !== before.conversations[id];
+  const kept = Object.values(now.conversations).filter(({ id }) => changed(id) || id === open);
+  const read = page.filter(({ id }) => !changed(id));
+  return Object.fromEntries([...kept, ...read].map((one) => [one.id, one]));
+}
+
 export function dropConversation<S extends FeedState>(state: S, id: string): S {
   const { [id]: _gone, ...conversations } = state.conversations;
   const { [id]: _ended, ...active } = state.active;

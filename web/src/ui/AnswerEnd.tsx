@@ -42,6 +42,9 @@ export function AnswerEnd({ response, node, hasText, last, busy }: AnswerEndProp
   );
 }
 
+/** The reason, where the server gives one, set into our sentence. */
+const why = (response: ResponseState): string => (response.error === null ? "" : `: ${response.error.message.replace(/\.$/, "")}`);
+
 function endOf(response: ResponseState, hasText: boolean): End | null {
   switch (response.status) {
     case "failed":
@@ -55,7 +58,7 @@ function endOf(response: ResponseState, hasText: boolean): End | null {
         case "content_filter":
           return { words: "A part of this answer was withheld." };
         default:
-          return { words: "The answer was interrupted.", canContinue: hasText };
+          return { words: `The answer was interrupted${why(response)}.`, canContinue: hasText };
       }
     case "completed":
       return hasText || response.items.some((item) => item.type === "function_call") ? null : { words: "The model gave an empty answer." };

@@ -10,7 +10,7 @@ import { AnswerText } from "./AnswerText";
 import { Branches } from "./Branches";
 import { CopyButton } from "./CopyButton";
 import { useApp, useAppList } from "./context";
-import { Regenerate, Tool } from "./icons";
+import { ChevronRight, Regenerate, Tool } from "./icons";
 import { Waiting } from "./Waiting";
 
 interface AssistantMessageProps {
@@ -89,6 +89,7 @@ function SegmentView({ segment, growing }: { segment: Segment; growing: boolean 
         <details className="aside">
           <summary>
             <Tool /> Tool call: <code>{segment.item.name}</code>
+            <ChevronRight />
           </summary>
           <pre>{segment.item.arguments}</pre>
         </details>
@@ -96,7 +97,10 @@ function SegmentView({ segment, growing }: { segment: Segment; growing: boolean 
     case "reasoning":
       return (
         <details className="aside">
-          <summary>Reasoning</summary>
+          <summary>
+            Reasoning
+            <ChevronRight />
+          </summary>
           <div className="aside-text">{segment.text}</div>
         </details>
       );

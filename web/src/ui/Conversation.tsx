@@ -31,11 +31,6 @@ export function Conversation({ id, onMenu }: ConversationProps) {
   const empty = view.turns.length === 0 && view.pending === null && view.refused.length === 0;
   const busy = running !== null || view.pending !== null;
 
-  function stop(): void {
-    if (view.pending !== null) app.chat.stopSend(view.pending);
-    else if (running !== null) void app.chat.cancel(running);
-  }
-
   return (
     <section className="conversation" data-empty={(empty && status === "ready") || undefined}>
       <header className="topbar">
@@ -80,7 +75,7 @@ export function Conversation({ id, onMenu }: ConversationProps) {
               app.chat.say(text);
               jump("instant");
             }}
-            onStop={stop}
+            onStop={() => app.chat.stop()}
           />
         )}
       </div>

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "react";
-import { copyText } from "./clipboard";
+import { copyText } from "../app/clipboard";
 import { Check, Copy } from "./icons";
 
 /** Copies the source as it was written, not what was drawn from it. */

@@ -42,6 +42,12 @@ export function Shell() {
   useEffect(() => void loadMarkdown(), []);
   useShortcuts(app, drawer, setDrawer);
 
+  function closeDialog(): void {
+    setDialog(null);
+    // The menu item that opened the dialog is hidden again, so the browser cannot give it the focus back.
+    document.querySelector<HTMLElement>(".account-menu-button")?.focus();
+  }
+
   return (
     <div className="shell" data-drawer={drawer || undefined}>
       <Sidebar onDialog={setDialog} onClose={() => setDrawer(false)} />
@@ -52,7 +58,7 @@ export function Shell() {
       </main>
       {dialog !== null && (
         <Suspense>
-          <Dialogs name={dialog} onClose={() => setDialog(null)} />
+          <Dialogs name={dialog} onClose={closeDialog} />
         </Suspense>
       )}
     </div>

@@ -1,4 +1,4 @@
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
 import { pickedModel } from "../state/app";
 import type { ResponseState } from "../state/response";
 import type { Send } from "../state/send";
@@ -6,6 +6,8 @@ import type { Model } from "../state/types";
 import { useApp, useAppState } from "./context";
 
 const LOOK_MS = 1_000;
+/** Queues are passed at once as a rule; only a wait that lasts is worth a word. */
+const QUEUED_MS = 1_500;
 
 interface WaitingProps {
   send?: Send;
@@ -26,7 +28,13 @@ export function Waiting({ send, response, model: modelId }: WaitingProps) {
     return () => clearInterval(timer);
   }, [models]);
 
-  const words = wordsOf(send, response, model, connected);
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), QUEUED_MS);
+    return () => clearTimeout(timer);
+  }, []);
+
+  const words = wordsOf(send, response, model, connected) ?? (late && response?.status === "queued" ? "Waiting in the queue" : null);
   return (
     <div className="waiting" data-testid="typing">
       <span className="dots" aria-hidden="true">

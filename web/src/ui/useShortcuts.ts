@@ -1,6 +1,5 @@
 import { useEffect } from "react";
 import type { App } from "../app/app";
-import { runningResponse } from "../state/view";
 
 /** Keys that work anywhere on the page. What a dialog, a menu or an editor takes for itself never gets here. */
 export function useShortcuts(app: App, drawer: boolean, setDrawer: (open: boolean) => void): void {
@@ -13,13 +12,8 @@ export function useShortcuts(app: App, drawer: boolean, setDrawer: (open: boolea
     }
 
     function escape(): void {
-      if (drawer) {
-        setDrawer(false);
-        return;
-      }
-      const { route } = app.store.get();
-      const running = runningResponse(app.store.get(), route.conversationId);
-      if (running !== null) void app.chat.cancel(running);
+      if (drawer) setDrawer(false);
+      else app.chat.stop();
     }
 
     function pressed(event: KeyboardEvent): void {

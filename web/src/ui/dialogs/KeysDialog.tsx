@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 import type { ApiKey } from "../../app/account";
-import { copyText } from "../clipboard";
+import { copyText } from "../../app/clipboard";
 import { useApp } from "../context";
 import { Copy, Trash } from "../icons";
 import { Modal } from "./Modal";
