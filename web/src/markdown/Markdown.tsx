@@ -7,7 +7,7 @@ import { renderBlock } from "./render";
 
 export interface MarkdownProps {
   text: string;
-  /** More may come: the last block is drawn as unfinished. */
+  /** More may come, or should have come: the last block is drawn as unfinished. */
   growing: boolean;
 }
 

@@ -46,7 +46,7 @@ export const AssistantMessage = memo(function AssistantMessage({ turn, busy, las
       {segments.map((segment, at) => (
         // Segments only ever grow at the end.
         // oxlint-disable-next-line react/no-array-index-key
-        <SegmentView key={at} segment={segment} growing={!done && at === segments.length - 1} />
+        <SegmentView key={at} segment={segment} growing={response.status !== "completed" && at === segments.length - 1} />
       ))}
       {pending !== null && <Waiting send={pending} />}
       {!done && showsWaiting(response) && <Waiting response={response} model={node.model} />}
