@@ -14,6 +14,7 @@ import secrets
 import shutil
 import socket
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from ...errors import ModelUnavailable
 #: prompt is read, and cancelling it slow; what is smaller reads prompts more slowly.
 _BATCH = 256
 
-_TOKENIZE_SECONDS = 10.0
+_ANSWER_SECONDS = 60.0
 
 
 class Llama:
@@ -40,6 +41,8 @@ class Llama:
         import xllamacpp
 
         self._folder = Path(tempfile.mkdtemp(prefix="tertulia-"))
+        # Also at the interpreter's end, and where the load fails.
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self.socket = str(self._folder / "llama.sock")
         self.key = secrets.token_urlsafe(32)
         params = xllamacpp.CommonParams()
@@ -58,13 +61,15 @@ class Llama:
         params.n_ubatch = _BATCH
         # The default keeps up to 8 GiB of earlier prompts in memory.
         params.cache_ram_mib = 0
-        # These two would prolong the time in which nothing else of this process runs.
+        # These two prolong the time in which nothing else of this process runs.
         params.warmup = False
         params.fit_params = False
         try:
             self._server: Any = xllamacpp.Server(params)
-        except RuntimeError:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            # The server says it is there before its loop runs, and one that is ended before
+            # that never ends. A first token proves that it runs.
+            self._post("/completion", {"prompt": "a", "n_predict": 1})
+        except (RuntimeError, OSError, http.client.HTTPException, msgspec.DecodeError):
             raise ModelUnavailable(
                 f"{path.name} cannot be loaded: it is damaged, of a kind that this version of "
                 "xllamacpp does not know, or memory is short."
@@ -76,18 +81,22 @@ class Llama:
         Raises:
             ModelUnavailable: the model was closed.
         """
+        try:
+            answer = self._post("/tokenize", {"content": text, "parse_special": False})
+            return len(answer["tokens"])
+        except (OSError, http.client.HTTPException, msgspec.DecodeError, KeyError) as error:
+            raise ModelUnavailable("The local model was stopped.") from error
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
         connection = _UnixConnection(self.socket)
         try:
             connection.request(
                 "POST",
-                "/tokenize",
-                msgspec.json.encode({"content": text}),
+                path,
+                msgspec.json.encode(body),
                 {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"},
             )
-            answer = connection.getresponse().read()
-            return len(msgspec.json.decode(answer)["tokens"])
-        except (OSError, http.client.HTTPException, msgspec.DecodeError, KeyError) as error:
-            raise ModelUnavailable("The local model was stopped.") from error
+            return msgspec.json.decode(connection.getresponse().read())
         finally:
             connection.close()
 
@@ -99,7 +108,7 @@ class Llama:
 
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_TOKENIZE_SECONDS)
+        super().__init__("localhost", timeout=_ANSWER_SECONDS)
         self._path = path
 
     def connect(self) -> None:

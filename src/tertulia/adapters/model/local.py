@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import importlib.util
 import re
@@ -159,7 +160,7 @@ class LocalModel:
             path = await pull(self._weights, self._pulled)
             self._state = ModelState("loading", 0.0)
             await asyncio.to_thread(self._warm, path)
-            self._llama = await asyncio.to_thread(self._make, path)
+            self._llama = await self._make(path)
         except TertuliaError as error:
             self._state = ModelState("failed", detail=error.message)
             _log.warning("model.load_failed", model=self.info.id, kind=error.code)
@@ -194,7 +195,18 @@ class LocalModel:
                 done += len(block)
                 self._state = ModelState("loading", done / size)
 
-    def _make(self, path: Path) -> Llama:
+    async def _make(self, path: Path) -> Llama:
+        """Load it in a thread. A load cannot be stopped: where it is no longer wanted, its end
+        is waited for and undone, so that nothing is left running."""
+        making = asyncio.ensure_future(asyncio.to_thread(self._llama_at, path))
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            with contextlib.suppress(TertuliaError):
+                await asyncio.to_thread((await making).close)
+            raise
+
+    def _llama_at(self, path: Path) -> Llama:
         from .llama import Llama
 
         return Llama(

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -166,13 +167,26 @@ async def test_closing_in_the_middle_of_an_answer(weights: Weights) -> None:
         await read_on()
 
 
-async def test_closing_while_it_loads(weights: Weights) -> None:
+@pytest.mark.parametrize("part", ["_warm", "_llama_at"])
+async def test_closing_while_it_loads(
+    weights: Weights, part: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     made = LocalModel(weights, threads=1, parallel=1, window=256)
+    begun, really = asyncio.Event(), getattr(made, part)
+    loop = asyncio.get_running_loop()
+
+    def announced(path: Path) -> Any:
+        loop.call_soon_threadsafe(begun.set)
+        return really(path)
+
+    monkeypatch.setattr(made, part, announced)
     task = asyncio.create_task(made.ready())
-    await anext(_states(made, "loading"))
+    await begun.wait()
     await made.close()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_file_that_is_no_model(tmp_path: Path) -> None:
