@@ -159,7 +159,7 @@ def one_usage_row_each(database: Path) -> None:
 
 
 @asynccontextmanager
-async def open_house(folder: Path, timing: Timing = TIMING) -> AsyncIterator[House]:
+async def open_house(folder: Path, *, one_file: bool = True) -> AsyncIterator[House]:
     """Opened again on the same folder it finds what was left there."""
     chosen = {"scripted": True, "default": "scripted", "discover": False, "local": None}
     settings = Settings(data=folder, models=chosen)
@@ -170,7 +170,8 @@ async def open_house(folder: Path, timing: Timing = TIMING) -> AsyncIterator[Hou
     cipher = AesGcmCipher()
     log = SqliteEventLog(engine, keys, cipher, clock=clock)
     prepare_sqlite(folder / "tertulia.sqlite3")
-    store = SqlStore(engine, keys, cipher, clock=clock, journal=log, on_feed=lambda _: None)
+    journal = log if one_file else None
+    store = SqlStore(engine, keys, cipher, clock=clock, journal=journal, on_feed=lambda _: None)
     await store.start()
     models = ModelRegistry(settings)
     queue = MemoryQueue()
@@ -179,7 +180,7 @@ async def open_house(folder: Path, timing: Timing = TIMING) -> AsyncIterator[Hou
         await store.user(user_id)
     except Exception:  # noqa: BLE001 - the first opening of this folder
         await store.create_user(user_id, "a@example.org", None, "admin")
-    parts = Parts(store, log, queue, models, Limits(capacity=16), timing)
+    parts = Parts(store, log, queue, models, Limits(capacity=16), TIMING)
     house = House(parts, models, clock, engine, Principal(user_id, role="admin"))
     try:
         yield house

@@ -50,24 +50,6 @@ class Faltering:
         return call
 
 
-@dataclass
-class Unlogged:
-    """The house's store as it is where the log is another system: its transactions leave the
-    frames to the turn."""
-
-    part: Any
-
-    def __getattr__(self, name: str) -> Any:
-        real = getattr(self.part, name)
-        if name not in ("submit", "finish"):
-            return real
-
-        async def call(*args: Any) -> Any:
-            return replace(await real(*args), logged=False)
-
-        return call
-
-
 async def some_words(house: House, response_id: str) -> list[Frame]:
     seen: list[Frame] = []
     async for frames in follow(house.parts, house.user.user_id, response_id):
@@ -271,7 +253,7 @@ async def test_reasoning_and_calls_are_rebuilt_too(house: House, said: str) -> N
 async def test_the_terminal_frame_is_derived_when_it_was_lost(house: House) -> None:
     """Store and log as two systems; the process died between transaction and frame."""
     log = Faltering(house.parts.log)
-    other = house.with_(log=log, store=Unlogged(house.parts.store))
+    other = house.with_(log=log)
 
     async def append(*args: Any) -> Appended:
         if args[3][-1].terminal:
@@ -289,7 +271,7 @@ async def test_the_terminal_frame_is_derived_when_it_was_lost(house: House) -> N
 
 async def test_opening_frames_are_the_submitters_or_the_workers(house: House) -> None:
     log = Faltering(house.parts.log, down=True)
-    other = house.with_(log=log, store=Unlogged(house.parts.store))
+    other = house.with_(log=log)
     response = await other.say("echo: hello")
     log.down = False
     worker = other.work()

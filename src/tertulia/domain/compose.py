@@ -122,9 +122,6 @@ class Composer:
             raise ValueError("the reasoning of an earlier attempt cannot be continued")
         self._text.append(text)
         made = self._delta(self._number, text)
-        if self._continues is not None:
-            made = Frame(made.sequence_number, made.kind, made.data, self._continues)
-            self._continues = None
         self._number += 1
         return made
 

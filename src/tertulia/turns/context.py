@@ -84,22 +84,37 @@ def assemble(response: Response, branch: Sequence[Node], model: Model, written: 
     return Context(call, packed.tokens, dropped, repeated)
 
 
+def _offered(request: Request) -> tuple[list[Tool], str]:
+    """The tools the model may call, and the choice it has among them, as `Call` writes it."""
+    choice = request.tool_choice
+    names = {tool["name"] for tool in request.tools}
+    if isinstance(choice, dict):
+        if choice["type"] == "allowed_tools":
+            names = {tool["name"] for tool in choice["tools"]}
+            choice = str(choice["mode"])
+        else:
+            choice = str(choice["name"])
+    tools = [
+        Tool(t["name"], t.get("description"), t.get("parameters"), t.get("strict"))
+        for t in request.tools
+        if t["name"] in names
+    ]
+    return tools, choice
+
+
 def _call(
     response: Response, entries: list[Entry], prefix: str, asked: int | None, spent: int
 ) -> Call:
     request = response.request
-    choice = request.tool_choice
+    tools, choice = _offered(request)
     fmt = request.text_format
     schema: Any = {"json_object": {}, "json_schema": fmt.get("schema")}.get(fmt["type"])
     return Call(
         model=request.model,
         entries=entries,
         prefix=prefix,
-        tools=[
-            Tool(t["name"], t.get("description"), t.get("parameters"), t.get("strict"))
-            for t in request.tools
-        ],
-        tool_choice=choice if isinstance(choice, str) else str(choice.get("name", "auto")),
+        tools=tools,
+        tool_choice=choice,
         parallel_tool_calls=request.parallel_tool_calls,
         json_schema=schema,
         json_schema_name=fmt.get("name", "answer"),

@@ -16,9 +16,8 @@ from tertulia.domain.compose import Composer
 from tertulia.domain.continuation import Overlap
 from tertulia.domain.item import ItemStatus
 from tertulia.domain.response import Failure, IncompleteReason, Response, Status, Usage
-from tertulia.errors import Fenced, ModelError, ModelGarbage, TertuliaError, Unavailable
+from tertulia.errors import Fenced, ModelGarbage, TertuliaError, Unavailable
 from tertulia.ports.model import (
-    Chunk,
     Finished,
     Model,
     ReasoningChunk,
@@ -195,18 +194,14 @@ class Attempt:
             if not begun:
                 return self._stop_before_begin(composer, writer)
             return self._stopped(composer)
-        except Unavailable:
-            if not begun:
-                return None  # the store is away: hand over, nothing was shown
+        except Fenced:
             raise
-        except ModelError as error:
-            if not begun:
-                writer.put(composer.begin())
-            return _broken(composer, Failure(error.code, error.message))
         except TertuliaError as error:
             if not begun:
+                if isinstance(error, Unavailable):
+                    return None  # the store is away: hand over, this attempt has shown nothing
                 writer.put(composer.begin())
-            return Ending("failed", error=Failure(error.code, error.message))
+            return _broken(composer, Failure(error.code, error.message))
         finally:
             self._scope = None
 
@@ -304,14 +299,14 @@ class _Pen:
     def withheld(self) -> bool:
         return any(gate.withheld for gate in self._gates.values())
 
-    async def write(self, chunk: Chunk) -> None:
+    async def write(self, chunk: TextChunk | ReasoningChunk | ToolCallChunk) -> None:
         if isinstance(chunk, TextChunk):
             self.said.append(chunk.text)
             await self._pass("text", self._overlap.push(chunk.text))
         elif isinstance(chunk, ReasoningChunk):
             self.said.append(chunk.text)
             await self._pass("reasoning", chunk.text)
-        elif isinstance(chunk, ToolCallChunk):
+        else:
             self.said.append(chunk.arguments)
             if chunk.index not in self._names:
                 await self.finish()  # text before a call is complete, and judged whole
