@@ -84,13 +84,13 @@ export class Conversations {
 
   async loadTree(id: string): Promise<void> {
     if (this.store.get().treeStatus[id] !== "ready") this.mark(id, "loading");
-    const before = this.store.get().conversations[id];
+    const { conversations, trees } = this.store.get();
     try {
       const answer = await this.http.call<{ conversation: Conversation; responses: TreeNode[] }>(`${at(id)}/tree`);
       this.store.update((state) => {
-        const loaded = loadTree(state, id, answer.responses);
+        const loaded = loadTree(state, id, answer.responses, trees[id]);
         // What happened while the answer was on its way is newer than the answer.
-        return state.conversations[id] === before ? putConversation(loaded, answer.conversation) : loaded;
+        return state.conversations[id] === conversations[id] ? putConversation(loaded, answer.conversation) : loaded;
       });
       this.onTree(id);
     } catch (error) {

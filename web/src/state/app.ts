@@ -67,7 +67,8 @@ export function signedOut(state: AppState): AppState {
   return { ...initialState, auth, registration, route, phase: "signed-out" };
 }
 
-export function loadTree(state: AppState, conversationId: string, nodes: TreeNode[]): AppState {
+/** @param before the tree as it was held when the one in `nodes` was asked for */
+export function loadTree(state: AppState, conversationId: string, nodes: TreeNode[], before?: Tree): AppState {
   const responses = { ...state.responses };
   for (const node of nodes) {
     const held = responses[node.id];
@@ -78,7 +79,8 @@ export function loadTree(state: AppState, conversationId: string, nodes: TreeNod
   // What was acknowledged while the tree was on its way is newer than the tree.
   const held = state.trees[conversationId];
   const loaded = treeFrom(nodes);
-  const missing = held?.order.filter((id) => loaded.nodes[id] === undefined && !isTerminal(responses[id]?.status ?? "failed")) ?? [];
+  const newer = (id: string): boolean => before?.nodes[id] === undefined || !isTerminal(responses[id]?.status ?? "failed");
+  const missing = held?.order.filter((id) => loaded.nodes[id] === undefined && newer(id)) ?? [];
   const tree = missing.reduce<Tree>((all, id) => {
     const node = held?.nodes[id];
     return node === undefined ? all : insert(all, node);

@@ -24,7 +24,6 @@ export function InstructionsDialog({ onClose }: { onClose: () => void }) {
             rows={9}
             maxLength={LONGEST}
             value={text}
-            autoFocus
             placeholder="For example: I live in Seville. Keep answers short; use metric units."
             data-testid="instructions-text"
             onChange={(event) => setText(event.target.value)}

@@ -12,7 +12,11 @@ interface ModalProps {
 /** The browser's own dialog: focus stays inside, Escape closes, and the focus returns to where it was. */
 export function Modal({ title, testId, onClose, children }: ModalProps) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    dialog.current?.showModal();
+    // The browser would take the first control, which is the one that closes.
+    dialog.current?.querySelector<HTMLElement>("input, textarea")?.focus();
+  }, []);
   return (
     <dialog
       ref={dialog}

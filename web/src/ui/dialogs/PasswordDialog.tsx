@@ -28,7 +28,6 @@ export function PasswordDialog({ onClose }: { onClose: () => void }) {
             type="password"
             autoComplete="current-password"
             required
-            autoFocus
             value={current}
             data-testid="password-current"
             onChange={(event) => setCurrent(event.target.value)}
