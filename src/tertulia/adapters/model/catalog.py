@@ -39,7 +39,8 @@ LOCAL: Mapping[str, LocalEntry] = {
         owned_by="HuggingFaceTB",
         license="Apache-2.0",
         download_bytes=92_871_040,
-        # Near its model card, a little cooler; DRY keeps so small a model from repeating whole sentences for ever.
+        # A little cooler than its model card; DRY keeps so small a model from repeating whole
+        # sentences for ever.
         sampling={"temperature": 0.1, "top_p": 0.9, "dry_multiplier": 0.8},
         max_output_tokens=1024,
     ),
