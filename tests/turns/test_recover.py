@@ -14,7 +14,7 @@ from tertulia.domain.frame import Frame
 from tertulia.errors import NotFound, PositionLost, Unavailable
 from tertulia.ports.eventlog import Appended
 from tertulia.turns.cancel import cancel
-from tertulia.turns.read import follow
+from tertulia.turns.read import Follower, follow
 from tertulia.turns.recover import Sweeper
 
 
@@ -297,3 +297,19 @@ async def test_a_silent_reader_does_not_mind_a_store_that_is_away(house: House) 
     await store.refusals(1)
     house.work()
     assert folded(await reader).text == "hello"
+
+
+async def test_a_waiting_reader_knows_its_place(house: House) -> None:
+    ids = [(await house.say(f"echo: {n}")).id for n in range(3)]
+    stirred = asyncio.Event()
+    follower = Follower(house.parts, house.user.user_id, ids[2], stirred.set)
+    await follower.open(1)
+    assert await follower.next() == ()
+    assert follower.place == 3
+    house.work()
+    while not follower.ended:
+        stirred.clear()
+        if not await follower.next():
+            await stirred.wait()
+    assert await house.parts.store.place(house.user.user_id, ids[2]) is None
+    follower.close()

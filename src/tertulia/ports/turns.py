@@ -205,6 +205,12 @@ class Turns(Protocol):
         """A response with its items. ``store=false`` ones too: the caller checks the connection."""
         ...
 
+    async def place(self, user_id: str, response_id: str) -> int | None:
+        """How many responses, its own one counted, were accepted up to it and have not begun: 1 is
+        next. None once it was claimed or has ended, and for unknown ids. Of all users: what stands
+        before it may be others' work."""
+        ...
+
     async def branch(self, user_id: str, response_id: str) -> Sequence[Node]:
         """The way from the root to this response, itself included, in that order.
 

@@ -49,6 +49,8 @@ class Follower:
         self.position: int | None = None
         #: True once the terminal frame was given out.
         self.ended = False
+        #: Place in the queue while it waits, as of the last silence; 1 is next.
+        self.place: int | None = None
 
     async def open(self, after: int | None) -> None:
         """Take the place after number ``after``; None: from the start.
@@ -128,6 +130,7 @@ class Follower:
         except Unavailable:
             return ()
         if not node.response.terminal or self._subscription is None:
+            await self._look_ahead(node)
             return ()
         if self.position == node.response.last_sequence_number:
             self.ended = True
@@ -144,6 +147,12 @@ class Follower:
             await self._subscription.fill()
             return self._subscription.take()
         return ()
+
+    async def _look_ahead(self, node: Node) -> None:
+        with suppress(Unavailable):
+            waits = node.response.attempt == 0
+            store = self._parts.store
+            self.place = await store.place(self._user_id, self._response_id) if waits else None
 
 
 async def follow(

@@ -125,3 +125,15 @@ async def test_the_sweeper_admits_when_limits_were_raised(rig: Rig) -> None:
         Limits(running=2), waiting_seconds=120, take_over=True, ring_after_seconds=5
     )
     assert swept.ring == (submitted[1].response.id,)
+
+
+async def test_the_place_counts_what_was_accepted_before_and_has_not_begun(rig: Rig) -> None:
+    mine = _ids([await rig.submit(str(n)) for n in range(4)])
+    rig.clock.pass_by(1)
+    other = (await rig.submit(user=BEN)).response.id
+    assert [await rig.store.place(ANN, r) for r in mine] == [1, 2, 3, 4]
+    assert await rig.store.place(BEN, other) == 5
+    await rig.end(await rig.claim(mine[0]))
+    assert [await rig.store.place(ANN, r) for r in mine] == [None, 1, 2, 3]
+    assert await rig.store.place(BEN, mine[1]) is None
+    assert await rig.store.place(ANN, "resp_unknown") is None

@@ -129,6 +129,9 @@ class SqlTurns(SqlBase):
         sealer = await self._sealer(user_id)
         return await self._engine.read(lambda: reading.get(response_id, sealer=sealer))
 
+    async def place(self, user_id: str, response_id: str) -> int | None:
+        return await self._engine.read(lambda: reading.place(user_id, response_id))
+
     async def branch(self, user_id: str, response_id: str) -> Sequence[Node]:
         sealer = await self._sealer(user_id)
         return await self._engine.read(lambda: reading.branch(response_id, sealer=sealer))

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from tertulia.adapters.store.schema import conversations, responses
 from tertulia.adapters.store.scripts.conversation_rows import find_conversation
@@ -55,6 +65,33 @@ _BRANCH_ITEMS = Statement(items_of(_content(_r.id.in_(select(_way().subquery().c
 
 _TREE = Statement(records().where(_in_conversation).order_by(_r.ordinal))
 _TREE_ITEMS = Statement(items_of(_content(_in_conversation)))
+
+
+_unbegun = and_(_r.completed_at.is_(None), _r.attempt == literal_column("0"))
+_STANDS = Statement(select(_r.ordinal, _r.created_at).where(_this, _unbegun))
+# Ordinals order one user's responses; between users there is only the clock.
+_BEFORE = Statement(
+    select(func.count()).where(
+        _unbegun,
+        or_(
+            and_(_mine, _r.ordinal <= bindparam("ordinal")),
+            and_(~_mine, _r.created_at < bindparam("created_at")),
+        ),
+    )
+)
+
+
+def place(user_id: str, response_id: str) -> Script[int | None]:
+    """See `ports.turns.Turns.place`."""
+    found = yield _STANDS, {"id": response_id, "user_id": user_id}
+    if not found:
+        return None
+    ordinal, created_at = found[0]
+    counted = yield (
+        _BEFORE,
+        {"user_id": user_id, "ordinal": ordinal, "created_at": created_at},
+    )
+    return int(counted[0][0])
 
 
 def get(response_id: str, *, sealer: Sealer) -> Script[Node]:
