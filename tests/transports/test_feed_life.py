@@ -181,8 +181,18 @@ async def answers(device: Device) -> bool:
     return bool(error["code"] == "not_found")
 
 
-async def test_a_login_that_is_revoked(start: Start) -> None:
+async def test_what_another_process_has_revoked(start: Start) -> None:
     server = await start(auth=True, feed=Feed(recheck_seconds=0.1))
+    client = await server.client(await server.register("ann@example.org"))
+    made = (await client.post("/v1/keys", json={"name": "device"})).json()
+    user_id = (await client.get("/v1/me")).json()["id"]
+    device = await server.device(made["key"])
+    await server.node.services.parts.store.revoke_key(user_id, made["id"])
+    assert await device.code() == 4001
+
+
+async def test_a_login_that_is_revoked_ends_at_once(start: Start) -> None:
+    server = await start(auth=True, feed=Feed(recheck_seconds=3600))
     token = await server.register("ann@example.org")
     client = await server.client(token)
     made = (await client.post("/v1/keys", json={"name": "device"})).json()

@@ -206,6 +206,14 @@ def test_the_call_carries_what_was_asked() -> None:
     assert (call.response_id, call.attempt) == ("resp_now", 1)
 
 
+def test_only_allowed_tools_are_offered() -> None:
+    tools = tuple({"type": "function", "name": name} for name in "abc")
+    allowed = [{"type": "function", "name": name} for name in "ac"]
+    choice = {"type": "allowed_tools", "tools": allowed, "mode": "required"}
+    call = assembled([node(said=[user("q")])], tools=tools, tool_choice=choice).call
+    assert ([tool.name for tool in call.tools], call.tool_choice) == (["a", "c"], "required")
+
+
 def test_a_json_object_is_any_schema() -> None:
     context = assembled([node(said=[user("q")])], text_format={"type": "json_object"})
     assert context.call.json_schema == {}

@@ -45,7 +45,7 @@ class Session:
 
 class AccountService:
     """``secret``: at least 32 bytes; who changes it signs everybody out. ``clock``: Unix
-    seconds."""
+    seconds. ``on_revoked``: called with a user's id when a login or key of theirs has ended."""
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class AccountService:
         secret: bytes,
         settings: Settings,
         clock: Callable[[], float] = time.time,
+        on_revoked: Callable[[str], None] = lambda _user_id: None,
     ) -> None:
         self._store = store
         self._settings = settings
@@ -63,7 +64,7 @@ class AccountService:
         self._throttle = Throttle(limiter, secret)
         self._access = AccessTokens(secret, settings.tokens.access_seconds, clock)
         self._refresh = RefreshTokens(secret)
-        self._standing = Standing(store, settings.feed.recheck_seconds, clock)
+        self._standing = Standing(store, settings.feed.recheck_seconds, clock, on_revoked)
         self._local: Principal | None = None
 
     # --- who calls ---------------------------------------------------------------------------

@@ -19,8 +19,15 @@ class Standing:
     ``seconds``.
     """
 
-    def __init__(self, store: Accounts, seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Accounts,
+        seconds: float,
+        clock: Callable[[], float],
+        on_revoked: Callable[[str], None],
+    ) -> None:
         self._store = store
+        self._on_revoked = on_revoked
         self._seconds = seconds
         self._clock = clock
         #: By login or key: who it is, and when that was read.
@@ -53,6 +60,7 @@ class Standing:
         """Something of this user was revoked: ask the store again."""
         for name in [n for n, (who, _) in self._found.items() if who.user_id == user_id]:
             del self._found[name]
+        self._on_revoked(user_id)
 
     def _recent(self, name: object) -> Principal | None:
         found = self._found.get(name)

@@ -160,7 +160,13 @@ async def _services(
     settings: Settings, kept: Storage, parts: Parts, draining: Callable[[], bool]
 ) -> Services:
     limiter = MemoryLimiter()
-    accounts = AccountService(kept.store, limiter, secret=kept.secret, settings=settings)
+    accounts = AccountService(
+        kept.store,
+        limiter,
+        secret=kept.secret,
+        settings=settings,
+        on_revoked=kept.feed.recheck,
+    )
 
     async def end(user_id: str, response_id: str) -> None:
         await cancel(parts, user_id, response_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -38,6 +39,7 @@ class Connection:
         self._over: asyncio.Future[Close] = self._loop.create_future()
         self._sending_since: float | None = None
         self._awaits_pong = False
+        self._doubted = asyncio.Event()
         self._feed: UserFeed | None = None
         #: Responses with ``store=false`` that were asked for here.
         self._unstored: list[Response] = []
@@ -54,6 +56,9 @@ class Connection:
         """Send this, or let it be when much waits already."""
         if not self.writer.crowded:
             self.writer.post(message)
+
+    def recheck(self) -> None:
+        self._doubted.set()
 
     def close(self, code: Close) -> None:
         """End the connection; the first reason stands."""
@@ -148,7 +153,10 @@ class Connection:
 
     async def _recheck(self) -> None:
         while True:
-            await asyncio.sleep(self._until_recheck())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._until_recheck()):
+                    await self._doubted.wait()
+            self._doubted.clear()
             try:
                 await self.services.accounts.recheck(self.principal)
             except Unauthorized as error:

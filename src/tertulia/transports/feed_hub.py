@@ -36,6 +36,10 @@ class Device(Protocol):
         """Send this, or let it be when much waits already."""
         ...
 
+    def recheck(self) -> None:
+        """Ask again whether the device may still be connected."""
+        ...
+
     def close(self, code: say.Close) -> None:
         """End the connection."""
         ...
@@ -118,6 +122,13 @@ class FeedHub:
         feed = self._users.get(user_id)
         if feed is not None:
             feed.ring()
+
+    def recheck(self, user_id: str) -> None:
+        """A login or key of this user has ended."""
+        feed = self._users.get(user_id)
+        if feed is not None:
+            for device in feed.devices:
+                device.recheck()
 
     def join(self, store: Conversations, user_id: str, device: Device) -> UserFeed:
         """Connect a device to its user's feed."""
