@@ -16,6 +16,7 @@ from tests.support.sse import all_events
 from tertulia.domain.compose import Composer
 from tertulia.domain.event import frame
 from tertulia.domain.principal import Principal
+from tertulia.settings import Limits, Turns
 
 
 @pytest.fixture
@@ -210,6 +211,33 @@ async def test_unsubscribed_is_silent(device: Device, client: httpx.AsyncClient)
     await device.send(type="nonsense")
     await device.receive("error")
     assert not [e for e in device.events(response_id) if "delta" in e["type"]]
+
+
+async def test_who_waits_is_told_the_place(tmp_path: Path) -> None:
+    turns = Turns(reader_recheck_seconds=0.05)
+    async with live(tmp_path, limits=Limits(running_per_user=1), turns=turns) as server:
+        device = await server.device()
+        first = await device.create("r1", model="scripted", input="hang")
+        await device.create("r2", model="scripted", input="hang")
+        third = await device.create("r3", model="scripted", input="echo: now")
+        told = await places(device, third, 1)
+        assert told[0] == {
+            "type": "tertulia:position",
+            "after": 1,
+            "position": 2,
+            "expected_wait_ms": None,
+        }
+        await device.send(type="response.cancel", response_id=first)
+        assert [t["position"] for t in await places(device, third, 2)] == [2, 1]
+
+
+async def places(device: Device, response_id: str, count: int) -> list[dict[str, Any]]:
+    """What it was told of its place, once so often."""
+    while True:
+        told = [e for e in device.events(response_id) if e["type"] == "tertulia:position"]
+        if len(told) >= count:
+            return told
+        await device.next()
 
 
 async def test_a_takeover_is_announced(server: Live, client: httpx.AsyncClient) -> None:

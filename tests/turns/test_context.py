@@ -217,3 +217,12 @@ def test_only_allowed_tools_are_offered() -> None:
 def test_a_json_object_is_any_schema() -> None:
     context = assembled([node(said=[user("q")])], text_format={"type": "json_object"})
     assert context.call.json_schema == {}
+
+
+def test_a_models_own_instructions_serve_where_there_are_none() -> None:
+    helpful = Counting(replace(MODEL.info, instructions="help"))
+    branch = [node(said=[user("q")])]
+    assert texts(assembled(branch, helpful))[0] == ("system", "help")
+    assert texts(assembled(branch, helpful, instructions="mine"))[0] == ("system", "mine")
+    with pytest.raises(InvalidInput):
+        assembled([node(said=[])], helpful)

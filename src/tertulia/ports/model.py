@@ -41,6 +41,8 @@ class ModelInfo:
     admin_only: bool = False
     #: Upper bound of tokens in one answer when the request sets none; ``None``: the window.
     max_output_tokens: int | None = None
+    #: Sent where the request has no instructions: what the model needs to be at its best.
+    instructions: str | None = None
 
 
 # --- what is asked ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from tertulia.domain.frame import Frame
 from tertulia.errors import TertuliaError
 from tertulia.ports.conversations import FeedEntry, FeedPosition
 from tertulia.transports.errors import error_object
-from tertulia.transports.own_events import attempt_event
+from tertulia.transports.own_events import attempt_event, position_event
 from tertulia.transports.reply import encode
 
 #: Longest message of a client, in bytes; longer ones go by POST.
@@ -99,6 +99,10 @@ class Events:
             out.append(self._wrapped(attempt_event(frame)[1]))
         out.append(self._wrapped(frame.data))
         return out
+
+    def position(self, after: int | None, place: int) -> bytes:
+        """``tertulia:position``; unnumbered and unstored, as what it tells of passes."""
+        return self._wrapped(position_event(after, place))
 
     def snapshot(self, after: int, pages: list[list[dict[str, Any]]]) -> list[bytes]:
         """``tertulia:snapshot``, a message a page; the next frame follows number ``after``."""

@@ -32,6 +32,8 @@ class Subscription:
     response_id: str
     follower: Follower
     events: say.Events
+    #: The place in the queue that the device was told last.
+    place: int | None = None
 
 
 class Writer:
@@ -205,10 +207,17 @@ class Writer:
                 continue  # replaced while we asked
             if not frames:
                 self._outbox.caught_up(response_id)
+                self._tell_place(subscription)
                 continue
             self._outbox.put(response_id, frames)
             if not subscription.follower.ended:
                 self._ready.add(subscription)
+
+    def _tell_place(self, subscription: Subscription) -> None:
+        follower = subscription.follower
+        if follower.place is not None and follower.place != subscription.place:
+            self.post(subscription.events.position(follower.position, follower.place))
+        subscription.place = follower.place
 
     async def _send_frame(self, subscription: Subscription, frame: Frame) -> None:
         if self._subscriptions.get(subscription.response_id) is not subscription:

@@ -11,3 +11,15 @@ def attempt_event(frame: Frame) -> tuple[str, bytes]:
     kind = "tertulia:attempt"
     body = {"type": kind, "after": frame.continues, "attempt": frame.attempt}
     return kind, encode(body)
+
+
+def position_event(after: int | None, place: int) -> bytes:
+    """``tertulia:position``, while a response waits: its place, 1 being next."""
+    return encode(
+        {
+            "type": "tertulia:position",
+            "after": after,
+            "position": place,
+            "expected_wait_ms": None,
+        }
+    )

@@ -55,7 +55,8 @@ def assemble(response: Response, branch: Sequence[Node], model: Model, written: 
     past = _turns(branch[:-1])
     past, begun = _continued(past, own)
     begun += written
-    fixed_entries = _instructions(request) + own
+    instructions = _instructions(request, model)
+    fixed_entries = instructions + own
     fixed = sum(_tokens(model, e) for e in fixed_entries)
     fixed += model.count_tokens(begun) if begun else 0
     fixed += sum(model.count_tokens(str(tool)) for tool in request.tools)
@@ -70,8 +71,8 @@ def assemble(response: Response, branch: Sequence[Node], model: Model, written: 
             f"{window}. Start a new chat, or send truncation=auto to leave out the oldest turns."
         )
     kept = [e for entries in past[dropped:] for e in entries]
-    entries = _instructions(request) + _without_orphans(kept + own)
-    if not entries and not begun:
+    entries = instructions + _without_orphans(kept + own)
+    if len(entries) == len(instructions) and not begun:
         raise InvalidInput("There is nothing to answer: the conversation is empty.", param="input")
     prefix, repeated = begun, ""
     if begun and not model.info.prefill:
@@ -162,10 +163,9 @@ def _is_answer(entry: Entry | None) -> TypeGuard[Message]:
     return isinstance(entry, Message) and entry.role == "assistant"
 
 
-def _instructions(request: Request) -> list[Entry]:
-    if not request.instructions:
-        return []
-    return [Message("system", (TextPart(request.instructions),))]
+def _instructions(request: Request, model: Model) -> list[Entry]:
+    text = request.instructions or model.info.instructions
+    return [Message("system", (TextPart(text),))] if text else []
 
 
 def _entries(item: Item) -> list[Entry]:

@@ -25,6 +25,8 @@ class LocalEntry:
     download_bytes: int
     sampling: Mapping[str, float] = field(default_factory=dict)
     max_output_tokens: int | None = None
+    #: See `ports.model.ModelInfo.instructions`.
+    instructions: str | None = None
 
 
 LOCAL: Mapping[str, LocalEntry] = {
@@ -43,6 +45,8 @@ LOCAL: Mapping[str, LocalEntry] = {
         # sentences for ever.
         sampling={"temperature": 0.1, "top_p": 0.9, "dry_multiplier": 0.8},
         max_output_tokens=1024,
+        # With it 19 of 20 easy questions were answered right, without it 15.
+        instructions="You are a helpful assistant.",
     ),
 }
 

@@ -72,6 +72,7 @@ class LocalModel:
             json_schema=True,
             prefill=True,
             max_output_tokens=entry.max_output_tokens if entry else None,
+            instructions=entry.instructions if entry else None,
         )
         self._weights = weights
         self._sampling: Mapping[str, float] = entry.sampling if entry else {}
@@ -87,7 +88,7 @@ class LocalModel:
         if not installed():
             self._state = ModelState("failed", detail=_NOT_INSTALLED)
         elif weights.present:
-            self._state = ModelState("absent", detail="its weights are here, not loaded yet")
+            self._state = ModelState("ready", detail="loaded at its first message")
 
     def state(self) -> ModelState:
         return self._state

@@ -141,7 +141,7 @@ async def _states(model: LocalModel, wanted: str) -> AsyncIterator[ModelState]:
 
 async def test_its_states(weights: Weights) -> None:
     made = LocalModel(weights, threads=1, parallel=1, window=256)
-    assert made.state().status == "absent"
+    assert made.state().detail == "loaded at its first message"
     assert made.count_tokens("abc") == estimate_tokens("abc")
     waiting = [asyncio.create_task(made.ready()) for _ in range(3)]
     waiting[0].cancel()
