@@ -45,7 +45,7 @@ export function Menu({ name, label, testId, button, onToggle, children }: MenuPr
         onKeyDown={move}
         onToggle={(event) => {
           const open = event.newState === "open";
-          if (open) (items().find((item) => item.getAttribute("aria-checked") === "true") ?? items()[0])?.focus();
+          if (open) firstOf(items())?.focus();
           onToggle?.(open);
         }}
         onClick={(event) => {
@@ -56,6 +56,12 @@ export function Menu({ name, label, testId, button, onToggle, children }: MenuPr
       </div>
     </>
   );
+}
+
+/** A menu of choices opens at the one that is made; a choice among other entries is no reason to skip those. */
+function firstOf(items: HTMLElement[]): HTMLElement | undefined {
+  const choices = items[0]?.role === "menuitemradio";
+  return (choices ? items.find((item) => item.ariaChecked === "true") : undefined) ?? items[0];
 }
 
 interface MenuItemProps {
