@@ -40,6 +40,7 @@ unit: dev ## the quick tests
 docs: setup ## make the reference pages again
 	@$(BIN)/tertulia config doc > docs/reference/settings.md
 	@$(BIN)/tertulia config doc --cli > docs/reference/cli.md
+	@$(BIN)/tertulia config doc --http > docs/reference/http.md
 
 .PHONY: wheel
 wheel: setup ## a wheel with the web client in it, in dist/

@@ -208,13 +208,21 @@ def config_doc(
     cli: Annotated[
         bool, typer.Option("--cli", help="The command line's reference instead.")
     ] = False,
+    http: Annotated[bool, typer.Option("--http", help="The HTTP API's reference instead.")] = False,
     # The page is the same for every folder; scripts may pass one to every command.
     data: Data = None,  # noqa: ARG001
 ) -> None:
     """Print the reference page of all settings, in Markdown."""
     from tertulia import reference
 
-    page = reference.cli_page(typer.main.get_command(app)) if cli else reference.settings_page()
+    if http:
+        from tertulia import bootstrap
+
+        page = reference.http_page(bootstrap.openapi())
+    elif cli:
+        page = reference.cli_page(typer.main.get_command(app))
+    else:
+        page = reference.settings_page()
     typer.echo(page, nl=False)
 
 

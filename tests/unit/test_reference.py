@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import typer
 
-from tertulia import cli, reference
+from tertulia import bootstrap, cli, reference
 
 PAGES = Path(__file__).parents[2] / "docs" / "reference"
 
 
-@pytest.mark.parametrize("name", ["settings", "cli"])
+MAKERS: dict[str, Callable[[], str]] = {
+    "settings": reference.settings_page,
+    "cli": lambda: reference.cli_page(typer.main.get_command(cli.app)),
+    "http": lambda: reference.http_page(bootstrap.openapi()),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
 def test_the_reference_is_fresh(name: str) -> None:
-    page = (
-        reference.settings_page()
-        if name == "settings"
-        else reference.cli_page(typer.main.get_command(cli.app))
-    )
+    page = MAKERS[name]()
     assert (PAGES / f"{name}.md").read_text(encoding="utf-8") == page, "run `make docs`"
 
 

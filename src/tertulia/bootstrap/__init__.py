@@ -7,6 +7,7 @@ from tertulia.bootstrap.commands import (
     doctor,
     list_models,
     migrate,
+    openapi,
     pull_model,
 )
 from tertulia.bootstrap.serve import serve
@@ -18,6 +19,7 @@ __all__ = [
     "doctor",
     "list_models",
     "migrate",
+    "openapi",
     "pull_model",
     "serve",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tertulia.accounts import AccountService
 from tertulia.adapters.cache.limiter import MemoryLimiter
@@ -79,6 +80,24 @@ def list_models(settings: Settings) -> Sequence[Model]:
             await registry.close()
 
     return asyncio.run(run())
+
+
+def openapi() -> dict[str, Any]:
+    """The OpenAPI document, as a server serves it; nothing is opened for it."""
+    from tertulia.transports.app import create_app
+    from tertulia.transports.services import Services
+
+    settings = Settings()
+    parts: Any = None  # no request is ever made of this application
+    services = Services(
+        settings=settings,
+        parts=parts,
+        accounts=parts,
+        conversations=parts,
+        limiter=parts,
+        idempotency_key=b"",
+    )
+    return create_app(services).openapi()
 
 
 def pull_model(settings: Settings, ref: str) -> None:
