@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +133,11 @@ TERMINAL = {"response.completed", "response.failed", "response.incomplete"}
 
 @asynccontextmanager
 async def live(
-    folder: Path, *, send_buffer: int | None = None, **changes: Any
+    folder: Path,
+    *,
+    send_buffer: int | None = None,
+    draining: Callable[[], bool] = lambda: False,
+    **changes: Any,
 ) -> AsyncIterator[Live]:
     """Settings are as in tests everywhere: no local model, the scripted one; and ``changes``.
 
@@ -152,7 +156,7 @@ async def live(
         },
     )
     async with contextlib.AsyncExitStack() as stack:
-        started = await stack.enter_async_context(node(settings))
+        started = await stack.enter_async_context(node(settings, draining=draining))
         app = create_app(started.services)
         config = uvicorn.Config(
             app,

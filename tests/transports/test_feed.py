@@ -240,6 +240,37 @@ async def places(device: Device, response_id: str, count: int) -> list[dict[str,
         await device.next()
 
 
+async def test_a_log_that_was_lost_and_begun_anew(server: Live, client: httpx.AsyncClient) -> None:
+    """Readers are told that their position is gone; who begins again sees what there is."""
+    device = await server.device()
+    response_id = await device.create("r1", model="scripted", input="chunks=9 hang at 2")
+    while not any("delta" in e["type"] for e in device.events(response_id)):
+        await device.next()
+    user_id = (await me(server)).user_id
+    parts = server.node.services.parts
+    path = f"/v1/responses/{response_id}"
+    async with client.stream("GET", path, params={"stream": "true"}) as stream:
+        lines = stream.aiter_lines()
+        while "output_text.delta" not in await anext(lines):
+            pass
+        await parts.log.drop([response_id])
+        await parts.log.open(user_id, response_id, 2)
+        response = (await parts.store.get(user_id, response_id)).response
+        composer = Composer(msgspec.structs.replace(response, attempt=2), ())
+        await parts.log.append(user_id, response_id, 2, composer.begin())
+        rest = [line async for line in lines]
+    assert "event: error" in rest
+    assert "position_lost" in "".join(rest)
+    assert "data: [DONE]" not in rest
+    error = await device.receive("error", response_id=response_id)
+    assert error["error"]["code"] == "position_lost"
+    seen = len(device.messages)
+    await device.send(type="subscribe", response_id=response_id)
+    await device.receive("event")
+    first = next(m for m in device.messages[seen:] if m["type"] == "event")["event"]
+    assert (first["type"], first["sequence_number"]) == ("response.created", 2**20)
+
+
 async def test_a_takeover_is_announced(server: Live, client: httpx.AsyncClient) -> None:
     """Another worker goes on with a response whose first one hangs."""
     device = await server.device()

@@ -156,7 +156,7 @@ async def test_a_pong_that_is_missed(start: Start) -> None:
 
 
 async def test_a_token_that_expires_and_one_that_is_renewed(start: Start) -> None:
-    server = await start(auth=True, tokens=Tokens(access_seconds=1))
+    server = await start(auth=True, tokens=Tokens(access_seconds=4))
     token = await server.register("ann@example.org")
     client = await server.client(token)
     key = (await client.post("/v1/keys", json={"name": "device"})).json()["key"]
@@ -216,6 +216,28 @@ async def test_drained(start: Start) -> None:
     assert await device.next() == {"type": "goaway", "in_ms": 50}
     assert await device.code() == 4200
     await drained
+
+
+async def test_a_server_that_is_about_to_stop_takes_nobody(start: Start) -> None:
+    server = await start(draining=lambda: True)
+    assert await (await server.socket()).code() == 4200
+
+
+async def test_a_feed_whose_history_is_gone_leads_to_a_resync(start: Start) -> None:
+    server = await start()
+    before = await server.device()
+    await before.socket.close()
+    client = await server.client()
+    while server.node.services.feed._users:  # or the entries would still be at hand
+        await client.get("/healthz")
+    for title in ("one", "two", "three"):
+        await client.post("/v1/conversations", json={"title": title})
+    store = server.node.services.parts.store
+    await store.purge(ephemeral_seconds=600, undo_seconds=600, feed_history=1)
+    late = await server.device(feed=before.hello["feed"])
+    assert (await late.next())["type"] == "resync"
+    await client.post("/v1/conversations", json={"title": "four"})
+    assert (await late.receive("feed"))["event"]["conversation"]["title"] == "four"
 
 
 async def test_an_unstored_response_lives_on_its_connection_only(start: Start) -> None:

@@ -12,6 +12,8 @@ import pytest
 from tests.support.live import Live, live
 from tests.support.sse import all_events, events
 
+from tertulia.transports import sse
+
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Live]:
@@ -141,6 +143,17 @@ async def test_a_plain_request_that_is_given_up_cancels_nothing(client: httpx.As
     request.cancel()
     await asyncio.wait([request])
     assert text_of(await until(client, sidebar[0]["response_id"])).split()[-1] == "w29"
+
+
+async def test_a_silent_stream_shows_that_it_lives(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "SILENCE_SECONDS", 0.05)
+    body = ask("hang", stream=True)
+    async with client.stream("POST", "/v1/responses", json=body) as response:
+        lines = response.aiter_lines()
+        while await anext(lines) != ": ping":
+            pass
 
 
 async def test_cancel_keeps_what_was_written(client: httpx.AsyncClient) -> None:
