@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +22,22 @@ NO_NETWORK = re.compile(
 NOT_SIGNED_IN = re.compile(r"status of 401 .*/auth/refresh")
 
 _RENDERED = "all => all.map(one => one.textContent).join('')"
+
+#: Keeps all that the newest answer has ever looked like; a reload would wipe it out.
+_WATCH = """() => {
+    window.drawn = []
+    const look = () => {
+        const answer = [...document.querySelectorAll('[data-testid=message-assistant]')].at(-1)
+        if (answer === undefined) return
+        const parts = [...answer.querySelectorAll('.markdown, .plain')]
+        const text = parts.map(one => one.textContent).join('')
+        const id = answer.dataset.responseId
+        const last = window.drawn.at(-1)
+        if (last?.id !== id || last.text !== text) window.drawn.push({ id, text })
+    }
+    const everything = { subtree: true, childList: true, characterData: true }
+    new MutationObserver(look).observe(document.body, everything)
+}"""
 
 
 def numbered(count: int) -> str:
@@ -208,13 +225,25 @@ class Chat:
         return stored["status"] in {"queued", "in_progress"}
 
     def mark(self) -> None:
-        """Leave a sign in the page that a reload would wipe out."""
-        self.page.evaluate("window.unbroken = true")
+        """Have the page remember, from now on, each text it has drawn."""
+        self.page.evaluate(_WATCH)
 
     @property
     def unbroken(self) -> bool:
-        """Whether the page is the one that was marked."""
-        return self.page.evaluate("window.unbroken === true") is True
+        """Whether the page is the one that was marked, and each answer in it has only grown:
+        nothing was drawn twice, taken back, or drawn out of turn, not even for a moment."""
+        drawn = self.page.evaluate("window.drawn ?? null")
+        return drawn is not None and all(
+            later["text"].startswith(earlier["text"])
+            for earlier, later in pairwise(drawn)
+            if earlier["id"] == later["id"]
+        )
+
+    @property
+    def steps(self) -> int:
+        """How many texts the marked page has drawn."""
+        count: int = self.page.evaluate("window.drawn.length")
+        return count
 
     @property
     def focused(self) -> str:

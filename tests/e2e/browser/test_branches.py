@@ -25,11 +25,13 @@ def test_stop_by_button_and_by_escape(chat: Chat) -> None:
     expect(chat.by("continue")).to_have_count(0)
     expect(chat.by("send")).to_be_visible()
 
+    stopped = chat.response_id
     chat.by("retry").click()
-    expect(chat.by("branch-label")).to_have_text("2/2")
+    expect(chat.answer).not_to_have_attribute("data-response-id", stopped)
     chat.sees("w9")
     chat.page.keyboard.press("Escape")
     assert chat.ended("cancelled") == numbered(10)
+    expect(chat.by("branch-label")).to_have_text("2/2")
     chat.page.reload()
     assert chat.ended("cancelled") == numbered(10)
     # After all that the conversation goes on.

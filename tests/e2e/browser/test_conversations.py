@@ -151,6 +151,7 @@ def test_custom_instructions_go_with_every_message(chat: Chat) -> None:
 
 
 def test_another_model_is_picked_and_picked_again(chat: Chat) -> None:
+    expect(chat.by("model-picker")).to_contain_text("Scripted")
     chat.by("model-picker").click()
     expect(chat.by("model-option")).to_have_count(2)
     chat.by("model-option").filter(has_text="nimbus").click()

@@ -37,12 +37,17 @@ def wire(server: Server) -> Iterator[Wire]:
     wire.close()
 
 
-def test_killed_in_mid_answer(chat: Chat, server: Server) -> None:
+def test_reloaded_and_killed_in_mid_answer(chat: Chat, server: Server) -> None:
     # Silent after word 20, so that the kill is surely in the middle; the next call, which is
     # given these words, goes on.
     chat.say("chunks=60 hang at 20")
     chat.sees("w19")
     assert chat.is_writing()
+    chat.page.reload()
+    chat.sees("w19")
+    assert chat.shown() == numbered(20)
+    assert chat.is_writing()
+    chat.mark()
     server.kill()
     expect(chat.by("banner-connection")).to_be_visible()
     assert chat.shown() == numbered(20)
@@ -158,9 +163,9 @@ def test_a_page_reloaded_while_the_server_is_down(chat: Chat, server: Server) ->
 
 def test_asked_to_stop_and_started_again(chat: Chat, server: Server) -> None:
     """What an update does: the page is told, and comes back without having lost anything."""
-    chat.say("chunks=100 rate=25")
+    chat.say("chunks=60 rate=25")
     chat.sees("w10 ")
     assert server.stop() == 0
     server.start()
-    assert chat.finished() == numbered(100)
+    assert chat.finished() == numbered(60)
     assert chat.unbroken
