@@ -13,6 +13,7 @@ import uvicorn
 
 from tertulia import telemetry
 from tertulia.bootstrap.assembly import node
+from tertulia.bootstrap.waiting import tell
 from tertulia.errors import Unavailable
 from tertulia.settings import Settings
 from tertulia.transports.app import create_app
@@ -77,7 +78,11 @@ async def _serve(settings: Settings, open_browser: bool) -> None:
             await asyncio.gather(parts.worker.stop(), feed)
 
         server = Server(config, settings, drain, open_browser=open_browser)
-        await server.serve()
+        waiting = asyncio.create_task(tell(parts.models))
+        try:
+            await server.serve()
+        finally:
+            waiting.cancel()
         if not server.started:
             raise Unavailable(
                 f"cannot listen on {settings.host}:{settings.port}: the port is in use, or not "
