@@ -163,8 +163,7 @@ def models_list(data: Data = None, config: Config = None) -> None:
     settings = settings_of(data, config)
     from tertulia import bootstrap
 
-    for model in bootstrap.list_models(settings):
-        info, state = model.info, model.state()
+    for info, state in bootstrap.list_models(settings):
         detail = f"\t{state.detail}" if state.detail else ""
         typer.echo(
             f"{info.id}\t{info.owned_by}\t{info.context_window} tokens\t{state.status}{detail}"

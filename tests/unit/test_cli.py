@@ -28,15 +28,6 @@ class Check:
 
 
 @dataclass
-class OneModel:
-    info: ModelInfo
-    now: ModelState
-
-    def state(self) -> ModelState:
-        return self.now
-
-
-@dataclass
 class Bootstrap:
     """Stands where `tertulia.bootstrap` does, and notes what it is asked."""
 
@@ -67,11 +58,11 @@ class Bootstrap:
     def pull_model(self, settings: Settings, ref: str) -> None:
         self._note("pull", settings, ref)
 
-    def list_models(self, settings: Settings) -> list[OneModel]:
+    def list_models(self, settings: Settings) -> list[tuple[ModelInfo, ModelState]]:
         self._note("list", settings)
         return [
-            OneModel(ModelInfo("small", "Small", "local", 8192), ModelState("ready")),
-            OneModel(ModelInfo("big", "Big", "vllm", 9), ModelState("failed", detail="no answer")),
+            (ModelInfo("small", "Small", "local", 8192), ModelState("ready")),
+            (ModelInfo("big", "Big", "vllm", 9), ModelState("failed", detail="no answer")),
         ]
 
     def doctor(self, settings: Settings) -> list[Check]:

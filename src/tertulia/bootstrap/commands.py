@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from tertulia.accounts import AccountService
 from tertulia.adapters.cache.limiter import MemoryLimiter
 from tertulia.adapters.folder import DataFolder
+from tertulia.adapters.model.local import LocalModel
 from tertulia.adapters.model.registry import ModelRegistry
 from tertulia.bootstrap.assembly import Storage, storage
-from tertulia.errors import TertuliaError
-from tertulia.ports.model import Model
+from tertulia.errors import Misconfigured, TertuliaError
+from tertulia.ports.model import ModelInfo, ModelState
 from tertulia.settings import Settings
 
 
@@ -68,14 +70,14 @@ def migrate(settings: Settings) -> str:
     return asyncio.run(run())
 
 
-def list_models(settings: Settings) -> Sequence[Model]:
-    """The models an admin would be offered, looked for now."""
+def list_models(settings: Settings) -> Sequence[tuple[ModelInfo, ModelState]]:
+    """The models an admin would be offered, looked for now, and how each of them stands."""
 
-    async def run() -> Sequence[Model]:
+    async def run() -> Sequence[tuple[ModelInfo, ModelState]]:
         registry = ModelRegistry(settings)
         try:
             await registry.refresh()
-            return registry.list(admin=True)
+            return [(model.info, model.state()) for model in registry.list(admin=True)]
         finally:
             await registry.close()
 
@@ -143,6 +145,14 @@ def _default_model(settings: Settings) -> str:
     registry = ModelRegistry(settings)
     model = registry.get(None)
     state = model.state()
+    if isinstance(model, LocalModel) and state.status != "failed":
+        try:
+            import_module("xllamacpp")
+        except (ImportError, OSError) as error:
+            raise Misconfigured(
+                f"the runtime of {model.info.id} cannot be loaded ({error}); on Debian "
+                "`apt install libgomp1` brings what it most often lacks"
+            ) from error
     if state.status == "failed":
         raise TertuliaError(state.detail or f"{model.info.id} does not work")
     return f"{model.info.id} is {state.status}" + (f" ({state.detail})" if state.detail else "")

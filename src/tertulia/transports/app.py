@@ -35,7 +35,12 @@ def create_app(services: Services) -> FastAPI:
                 CORSMiddleware,
                 allow_origins=settings.allowed_origins,
                 allow_methods=["GET", "POST", "PATCH", "DELETE"],
-                allow_headers=["authorization", "content-type", "idempotency-key"],
+                allow_headers=[
+                    "authorization",
+                    "content-type",
+                    "idempotency-key",
+                    "tertulia-events",
+                ],
                 expose_headers=["x-request-id", "retry-after"],
             )
         )

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from ...errors import TertuliaError
-from ...ports.model import ModelInfo
-from ...settings import Models as ModelSettings
-from ...settings import ModelServer
-from .catalog import DEFAULT_WINDOW, chats, known_images, known_window
-from .openai_client import ChatClient, Endpoint, Listed
+from tertulia.adapters.model.catalog import DEFAULT_WINDOW, chats, known_images, known_window
+from tertulia.adapters.model.openai_client import ChatClient, Endpoint, Listed
+from tertulia.errors import TertuliaError
+from tertulia.ports.model import ModelInfo
+from tertulia.settings import Models as ModelSettings
+from tertulia.settings import ModelServer
 
 _log = structlog.get_logger(__name__)
 

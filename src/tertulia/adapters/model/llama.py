@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from ...errors import ModelUnavailable
+from tertulia.errors import ModelUnavailable
 
 #: Prompt tokens computed at a time. What is larger makes the other answers stutter while a long
 #: prompt is read, and cancelling it slow; what is smaller reads prompts more slowly.

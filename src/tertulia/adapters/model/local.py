@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ...errors import ModelUnavailable, TertuliaError
-from ...ports.model import (
+from tertulia.adapters.model.catalog import LOCAL_WINDOW
+from tertulia.adapters.model.cores import default_threads
+from tertulia.adapters.model.openai_client import ChatClient, Endpoint
+from tertulia.adapters.model.progress import Phase
+from tertulia.adapters.model.pull import pull
+from tertulia.adapters.model.tokens import estimate_tokens
+from tertulia.adapters.model.weights import Weights
+from tertulia.errors import ModelUnavailable, TertuliaError
+from tertulia.ports.model import (
     Call,
     Chunk,
     Entry,
@@ -26,16 +33,9 @@ from ...ports.model import (
     ToolCall,
     ToolOutput,
 )
-from .catalog import LOCAL_WINDOW
-from .cores import default_threads
-from .openai_client import ChatClient, Endpoint
-from .progress import Phase
-from .pull import pull
-from .tokens import estimate_tokens
-from .weights import Weights
 
 if TYPE_CHECKING:
-    from .llama import Llama
+    from tertulia.adapters.model.llama import Llama
 
 _log = structlog.get_logger(__name__)
 
@@ -208,7 +208,7 @@ class LocalModel:
             raise
 
     def _llama_at(self, path: Path) -> Llama:
-        from .llama import Llama
+        from tertulia.adapters.model.llama import Llama
 
         return Llama(
             path,

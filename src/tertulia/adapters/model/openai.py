@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 
-from ...ports.model import Call, Chunk, ModelInfo, ModelState
-from .openai_client import ChatClient
-from .tokens import estimate_tokens
+from tertulia.adapters.model.openai_client import ChatClient
+from tertulia.adapters.model.tokens import estimate_tokens
+from tertulia.ports.model import Call, Chunk, ModelInfo, ModelState
 
 
 class OpenAIModel:

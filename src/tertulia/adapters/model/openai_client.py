@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from ...errors import ModelError, ModelUnavailable, TertuliaError
-from ...ports.model import Call, Chunk, Finished
-from .openai_errors import MAX_BODY, error_from_status, garbage
-from .openai_request import Dialect, request_body
-from .openai_stream import StreamReader
-from .sse import EventTooLong, SSEParser
-from .tokens import estimate_usage
+from tertulia.adapters.model.openai_errors import MAX_BODY, error_from_status, garbage
+from tertulia.adapters.model.openai_request import Dialect, request_body
+from tertulia.adapters.model.openai_stream import StreamReader
+from tertulia.adapters.model.sse import EventTooLong, SSEParser
+from tertulia.adapters.model.tokens import estimate_usage
+from tertulia.errors import ModelError, ModelUnavailable, TertuliaError
+from tertulia.ports.model import Call, Chunk, Finished
 
 if TYPE_CHECKING:
     import aiohttp

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ...errors import (
+from tertulia.errors import (
     ContextTooLong,
     ModelError,
     ModelGarbage,

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from ...ports.model import Call, Entry, ImagePart, Message, TextPart, Tool, ToolCall, ToolOutput
+from tertulia.ports.model import (
+    Call,
+    Entry,
+    ImagePart,
+    Message,
+    TextPart,
+    Tool,
+    ToolCall,
+    ToolOutput,
+)
 
 #: How a server differs: ``openai`` has its own names for some fields; ``llamacpp`` continues a
 #: last assistant message unasked; ``generic`` is everybody else, vLLM among them.

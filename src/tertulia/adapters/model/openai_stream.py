@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from ...errors import ModelUnavailable
-from ...ports.model import (
+from tertulia.adapters.model.openai_errors import error_in_stream, garbage
+from tertulia.errors import ModelUnavailable
+from tertulia.ports.model import (
     Chunk,
     FinishReason,
     ReasoningChunk,
@@ -15,7 +16,6 @@ from ...ports.model import (
     ToolCallChunk,
     Usage,
 )
-from .openai_errors import error_in_stream, garbage
 
 
 class _Function(msgspec.Struct):

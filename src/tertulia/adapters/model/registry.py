@@ -8,16 +8,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ...errors import NotFound, TertuliaError
-from ...ports.model import Model
-from ...settings import Settings
-from .discovery import USUAL, Server, Usual, configured, from_environment, on_this_machine
-from .local import LocalModel, installed
-from .openai import OpenAIModel
-from .scripted import ScriptedModel
-from .scripted_calls import CallLog, CallRecord
-from .scripted_rules import parse_id
-from .weights import parse
+from tertulia.adapters.model.discovery import (
+    USUAL,
+    Server,
+    Usual,
+    configured,
+    from_environment,
+    on_this_machine,
+)
+from tertulia.adapters.model.local import LocalModel, installed
+from tertulia.adapters.model.openai import OpenAIModel
+from tertulia.adapters.model.scripted import ScriptedModel
+from tertulia.adapters.model.scripted_calls import CallLog, CallRecord
+from tertulia.adapters.model.scripted_rules import parse_id
+from tertulia.adapters.model.weights import parse
+from tertulia.errors import NotFound, TertuliaError
+from tertulia.ports.model import Model
+from tertulia.settings import Settings
 
 #: How often (seconds) servers are asked again: one may have been started meanwhile.
 _REFRESH_SECONDS = 60.0

@@ -15,8 +15,19 @@ import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from ...errors import ModelRefused, ModelUnavailable
-from ...ports.model import (
+from tertulia.adapters.model.example import UnsatisfiableSchema, example
+from tertulia.adapters.model.scripted_calls import CallLog, CallRecord, Ended
+from tertulia.adapters.model.scripted_rules import (
+    Script,
+    after_prefix,
+    error_of,
+    numbered,
+    parse_id,
+    parse_rules,
+    words,
+)
+from tertulia.errors import ModelRefused, ModelUnavailable
+from tertulia.ports.model import (
     Call,
     Chunk,
     Finished,
@@ -31,17 +42,6 @@ from ...ports.model import (
     ToolCallChunk,
     ToolOutput,
     Usage,
-)
-from .example import UnsatisfiableSchema, example
-from .scripted_calls import CallLog, CallRecord, Ended
-from .scripted_rules import (
-    Script,
-    after_prefix,
-    error_of,
-    numbered,
-    parse_id,
-    parse_rules,
-    words,
 )
 
 CONTEXT_WINDOW = 32_768

@@ -32,7 +32,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from ...errors import (
+from tertulia.errors import (
     ContextTooLong,
     ModelGarbage,
     ModelRateLimited,
@@ -41,7 +41,7 @@ from ...errors import (
     ModelUnavailable,
     TertuliaError,
 )
-from ...ports.model import FinishReason
+from tertulia.ports.model import FinishReason
 
 _ID = re.compile(r"scripted(?:-(\d{1,6})x(\d{1,6}))?(-portable)?")
 _RULE = re.compile(

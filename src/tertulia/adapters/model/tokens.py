@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...ports.model import Call, Message, ToolCall, Usage
+from tertulia.ports.model import Call, Message, ToolCall, Usage
 
 
 def estimate_tokens(text: str) -> int:

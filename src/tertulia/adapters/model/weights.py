@@ -19,8 +19,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import Misconfigured
-from .catalog import LOCAL, LocalEntry
+from tertulia.adapters.model.catalog import LOCAL, LocalEntry
+from tertulia.errors import Misconfigured
 
 _HEX = r"[0-9a-f]{64}"
 _PYPI = re.compile(
