@@ -313,3 +313,26 @@ async def test_a_waiting_reader_knows_its_place(house: House) -> None:
             await stirred.wait()
     assert await house.parts.store.place(house.user.user_id, ids[2]) is None
     follower.close()
+
+
+async def test_a_bug_in_upkeep_does_not_end_it(house: House) -> None:
+    calls = 0
+    again = asyncio.Event()
+
+    async def cancels(_: str) -> list[str]:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise ZeroDivisionError
+        again.set()
+        return []
+
+    store = Faltering(house.parts.store)
+    store.cancels = cancels  # type: ignore[attr-defined]
+    other = house.with_(store=store)
+    worker = other.work()
+    response = await other.say("hang")
+    await again.wait()
+    await cancel(house.parts, house.user.user_id, response.id)
+    await house.end(response.id)
+    await worker.stop()

@@ -50,26 +50,24 @@ export const AssistantMessage = memo(function AssistantMessage({ turn, busy, las
       ))}
       {pending !== null && <Waiting send={pending} />}
       {!done && showsWaiting(response) && <Waiting response={response} model={node.model} />}
-      {done && pending === null && (
-        <>
-          <AnswerEnd response={response} node={node} hasText={text !== ""} last={last} busy={busy} />
-          <div className="actions">
-            <Branches variants={turn.answers} what="answer" onSwitch={onSwitch} />
-            {text !== "" && <CopyButton text={() => text} />}
-            {!busy && (
-              <button
-                type="button"
-                className="icon-button"
-                aria-label="Regenerate answer"
-                title="Regenerate"
-                data-testid="regenerate"
-                onClick={() => app.chat.regenerate(first)}
-              >
-                <Regenerate />
-              </button>
-            )}
-          </div>
-        </>
+      {done && pending === null && <AnswerEnd response={response} node={node} hasText={text !== ""} last={last} busy={busy} />}
+      {pending === null && (done || turn.answers.ids.length > 1) && (
+        <div className="actions">
+          <Branches variants={turn.answers} what="answer" onSwitch={onSwitch} />
+          {done && text !== "" && <CopyButton text={() => text} />}
+          {done && !busy && (
+            <button
+              type="button"
+              className="icon-button"
+              aria-label="Regenerate answer"
+              title="Regenerate"
+              data-testid="regenerate"
+              onClick={() => app.chat.regenerate(first)}
+            >
+              <Regenerate />
+            </button>
+          )}
+        </div>
       )}
     </article>
   );

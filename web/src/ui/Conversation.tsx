@@ -19,6 +19,7 @@ export function Conversation({ id, onMenu }: ConversationProps) {
   const app = useApp();
   const tree = useAppState((state) => (id === null ? undefined : state.trees[id]));
   const head = useAppState((state) => (id === null ? null : (state.conversations[id]?.head ?? null)));
+  const title = useAppState((state) => (id === null ? null : (state.conversations[id]?.title ?? null)));
   const sends = useAppState((state) => state.sends);
   const status = useAppState((state) => (id === null ? "ready" : (state.treeStatus[id] ?? "loading")));
   const running = useAppState((state) => runningResponse(state, id));
@@ -49,6 +50,7 @@ export function Conversation({ id, onMenu }: ConversationProps) {
           {status === "failed" && <Unloaded id={id} />}
           {status === "loading" && <p className="faint center loading">Loading…</p>}
           {status === "ready" && empty && <h1 className="greeting">What shall we talk about?</h1>}
+          {!empty && <h1 className="visually-hidden">{title ?? "New chat"}</h1>}
           <MessageLog view={view} conversationId={id} busy={busy} onHandBack={(text) => composer.current?.handBack(text)} />
         </div>
       </div>

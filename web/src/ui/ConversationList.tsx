@@ -30,7 +30,7 @@ export function ConversationList({ onOpen }: { onOpen: () => void }) {
           </ul>
         </section>
       ))}
-      {listed.loaded && groups.length === 0 && <p className="faint center">Your conversations will stand here.</p>}
+      {listed.loaded && groups.length === 0 && <p className="faint center">Your conversations will appear here.</p>}
       {listed.hasMore && found === null && <More />}
     </div>
   );
