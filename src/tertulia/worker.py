@@ -142,8 +142,8 @@ class Worker:
                     await act()
                 except TertuliaError as error:
                     log.warning("upkeep_failed", task=act.__name__, code=error.code)
-                except Exception as error:
-                    log.error("upkeep_crashed", task=act.__name__, exc_info=error)
+                except Exception:  # a bug must not end the renewals
+                    log.exception("upkeep_crashed", task=act.__name__)
                 await asyncio.sleep(seconds)
 
         return asyncio.create_task(loop(), name=getattr(act, "__name__", "upkeep"))
