@@ -61,7 +61,7 @@ async def _serve(settings: Settings, open_browser: bool) -> None:
             ws="websockets-sansio",
             # Compression costs 54 KB a connection, and frames are small.
             ws_per_message_deflate=False,
-            # One byte more than the protocol allows, so that the feed itself can say so.
+            # More than the feed allows, so that the feed itself can say so.
             ws_max_size=1 << 20,
             ws_ping_interval=None,
             lifespan="off",

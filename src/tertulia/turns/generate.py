@@ -153,8 +153,8 @@ class Attempt:
         if response.cancel_requested_at is not None:
             return Ending("cancelled")
         if composer.complete:
-            if composer.cut_short:
-                return Ending("incomplete", "max_output_tokens")
+            if composer.cut_short:  # why, only the attempt that died knew
+                return Ending("incomplete", "interrupted")
             return Ending("completed", item="completed")
         if response.crashes >= self._parts.timing.max_crashes:
             failure = Failure(
