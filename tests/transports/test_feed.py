@@ -214,7 +214,7 @@ async def test_unsubscribed_is_silent(device: Device, client: httpx.AsyncClient)
 
 
 async def test_who_waits_is_told_the_place(tmp_path: Path) -> None:
-    turns = Turns(reader_recheck_seconds=0.05)
+    turns = Turns(grace_seconds=0, reader_recheck_seconds=0.05)
     async with live(tmp_path, limits=Limits(running_per_user=1), turns=turns) as server:
         device = await server.device()
         first = await device.create("r1", model="scripted", input="hang")
