@@ -16,6 +16,11 @@ pytestmark = pytest.mark.e2e
 Serve = Callable[..., Server]
 
 
+def said(seen: list[dict[str, Any]]) -> str:
+    """The text of these events; a word may be split over two of them."""
+    return "".join(str(event.get("delta", "")) for event in seen)
+
+
 def begin(client: httpx.Client, model: str, words: int) -> tuple[str, list[dict[str, Any]]]:
     """Start an answer in the background and read until so many words came."""
     body = {"model": model, "input": "go", "background": True, "stream": True}
@@ -23,7 +28,7 @@ def begin(client: httpx.Client, model: str, words: int) -> tuple[str, list[dict[
     with client.stream("POST", "/v1/responses", json=body) as stream:
         for event in events(stream):
             seen.append(event)
-            if f"w{words} " in str(event.get("delta", "")):
+            if f"w{words} " in said(seen):
                 break
     return str(seen[0]["response"]["id"]), seen
 
@@ -43,14 +48,14 @@ def test_a_killed_server_finishes_the_answer_from_its_prefix(serve: Serve) -> No
     text = stored["output"][0]["content"][0]["text"]
     assert stored["status"] == "completed"
     assert text.split() == [f"w{n}" for n in range(120)]
-    assert "".join(str(e.get("delta", "")) for e in [*seen, *rest]) == text
+    assert said([*seen, *rest]) == text
     first, second = calls
     assert (first["attempt"], second["attempt"]) == (1, 2)
     # Words before the cut were written by call 1, those after it by call 2, and call 2 was sent
     # exactly what the log held.
     cut = next(e for e in rest if e["sequence_number"] == ATTEMPT_SPAN)
     logged = [e for e in [*seen, *rest] if e["sequence_number"] < cut["sequence_number"]]
-    prefix = "".join(str(e.get("delta", "")) for e in logged)
+    prefix = said(logged)
     assert second["prefix"] == prefix
     assert second["first"] == len(prefix.split())
     assert (first["first"], second["last"]) == (0, 119)
@@ -64,8 +69,10 @@ def test_a_second_and_a_third_kill_too(serve: Serve) -> None:
         server.kill()
         server.start()
         with client.stream("GET", f"/v1/responses/{response_id}", params={"stream": "true"}) as s:
+            seen = []
             for event in events(s):
-                if "w60 " in str(event.get("delta", "")):
+                seen.append(event)
+                if "w60 " in said(seen):
                     break
         server.kill()
         server.start()
