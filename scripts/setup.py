@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMPS = VENV / ".stamps"
 PYTHON = VENV / "bin" / "python"
+SUITES = ROOT / "tests" / "suites" / "js"
 
 
 def fingerprint(*parts: Path | str) -> str:
@@ -95,23 +96,40 @@ def install_project() -> None:
     set_stamp("project", want)
 
 
+def node_folder() -> Path:
+    """The machine's own Node.js, or one that is installed into the environment for want of it."""
+    node = webclient.find_node()
+    if node is None:
+        install_lock("node")
+        node = VENV / "bin"
+    return node
+
+
 def build_web() -> None:
     if not webclient.is_stale(ROOT):
         return
-    node = webclient.find_node()
-    if node is None:
-        # The lock is installed into the same environment, so it is only
-        # fetched on a machine whose own Node.js cannot do the job.
-        install_lock("node")
-        node = VENV / "bin"
+    node = node_folder()
     say("web client")
     webclient.build(ROOT, node)
+
+
+def install_suites() -> None:
+    """The clients and suites of others that speak JavaScript."""
+    if webclient.is_installed(SUITES):
+        return
+    node = node_folder()
+    say("clients and suites of tests/suites/js")
+    webclient.install(SUITES, node)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dev", action="store_true", help="also the tools that tests need")
     options = parser.parse_args()
+    if Path(sys.prefix).resolve() == VENV:
+        # It would take itself for another interpreter, and remove the environment it runs in.
+        print("setup failed: run it by `make setup` or `make dev`", file=sys.stderr)
+        return 1
     try:
         if not system_libraries():
             return 1
@@ -121,6 +139,8 @@ def main() -> int:
             install_lock("dev")
         install_project()
         build_web()
+        if options.dev:
+            install_suites()
     except subprocess.CalledProcessError as error:
         command = " ".join(map(str, error.cmd[:6]))
         print(f"setup failed: `{command} …` ended with {error.returncode}", file=sys.stderr)

@@ -13,6 +13,7 @@ from pathlib import Path
 # Vite's own floor.
 NODE_LINES = {20: (20, 19), 22: (22, 12)}
 STAMP = ".sources"
+LOCK_STAMP = ".lock-sha256"
 NOT_SOURCES = {"node_modules", "dist", "coverage", "test-results", ".vite"}
 
 
@@ -59,30 +60,38 @@ def is_stale(root: Path) -> bool:
     return not stamp.exists() or stamp.read_text() != sources(root)
 
 
-def npm(root: Path, node: Path, *arguments: str) -> None:
+def npm(folder: Path, node: Path, *arguments: str) -> None:
     path = f"{node}{os.pathsep}{os.environ.get('PATH', '')}"
     subprocess.run(
         [str(node / "npm"), *arguments],
         check=True,
-        cwd=root / "web",
+        cwd=folder,
         env={**os.environ, "PATH": path},
     )
 
 
-def install(root: Path, node: Path) -> None:
-    """`npm ci`, unless what is installed already follows the lock."""
-    lock = (root / "web" / "package-lock.json").read_bytes()
-    want = hashlib.sha256(lock).hexdigest()
-    stamp = root / "web" / "node_modules" / ".lock-sha256"
-    if stamp.exists() and stamp.read_text() == want:
+def lock_of(folder: Path) -> str:
+    return hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+
+
+def is_installed(folder: Path) -> bool:
+    """Whether what is installed in an npm project follows its lock."""
+    stamp = folder / "node_modules" / LOCK_STAMP
+    return stamp.exists() and stamp.read_text() == lock_of(folder)
+
+
+def install(folder: Path, node: Path) -> None:
+    """`npm ci`, unless that was done for this lock already."""
+    if is_installed(folder):
         return
-    npm(root, node, "ci", "--no-audit", "--no-fund", "--loglevel=error")
-    stamp.write_text(want)
+    npm(folder, node, "ci", "--no-audit", "--no-fund", "--loglevel=error")
+    (folder / "node_modules" / LOCK_STAMP).write_text(lock_of(folder))
 
 
 def build(root: Path, node: Path) -> None:
     """Install what the lock names and build; the stamp is written last."""
     made_from = sources(root)
-    install(root, node)
-    npm(root, node, "run", "build", "--silent")
+    web = root / "web"
+    install(web, node)
+    npm(web, node, "run", "build", "--silent")
     (root / "src" / "tertulia" / "web" / STAMP).write_text(made_from)

@@ -46,8 +46,9 @@ def test_locks_name_packages_and_never_where_they_come_from() -> None:
         assert hashed >= len(pins), f"{lock.name}: a package without a hash"
 
 
-def test_the_web_lock_names_no_address_and_every_hash() -> None:
-    packages = json.loads((ROOT / "web" / "package-lock.json").read_text(encoding="utf-8"))[
+@pytest.mark.parametrize("folder", ["web", "tests/suites/js"])
+def test_an_npm_lock_names_no_address_and_every_hash(folder: str) -> None:
+    packages = json.loads((ROOT / folder / "package-lock.json").read_text(encoding="utf-8"))[
         "packages"
     ]
     del packages[""]
