@@ -96,7 +96,7 @@ class Events:
         """The frame, its bytes unchanged; before it the word of a takeover, if it is one."""
         out = []
         if frame.continues is not None:
-            out.append(self._wrapped(attempt_event(frame)[1]))
+            out.append(self._wrapped(attempt_event(frame)))
         out.append(self._wrapped(frame.data))
         return out
 

@@ -18,7 +18,9 @@ class Reading:
     """An async context manager; in it `open` once, then `next` until it gives None.
 
     ``silence``: seconds after which `next` gives an empty batch, so that the caller may show a
-    sign of life.
+    sign of life. ``places``: it also gives one when the response has moved up in the queue, which
+    `moved` then tells. ``receive`` is watched for the client's leaving; None where somebody else
+    does that.
     """
 
     def __init__(
@@ -26,14 +28,17 @@ class Reading:
         parts: Parts,
         user_id: str,
         response_id: str,
-        receive: Receive,
+        receive: Receive | None,
         *,
         silence: float | None = None,
+        places: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._follower = Follower(parts, user_id, response_id, self._wake)
         self._receive = receive
         self._silence = silence
+        self._places = places
+        self._place: int | None = None
         self._stirred = self._loop.time()
         self._quiet = False
         self._timer: asyncio.TimerHandle | None = None
@@ -53,7 +58,8 @@ class Reading:
         return self._follower.position
 
     async def __aenter__(self) -> Self:
-        self._listener = self._loop.create_task(self._listen())
+        if self._receive is not None:
+            self._listener = self._loop.create_task(self._listen(self._receive))
         if self._silence is not None:
             self._timer = self._loop.call_later(self._silence, self._tick, self._silence)
         return self
@@ -76,7 +82,8 @@ class Reading:
         await self._follower.open(after)
 
     async def next(self) -> Sequence[Frame] | None:
-        """The next frames; empty for a sign of life; None at the end, or when the client is gone.
+        """The next frames; empty for a sign of life or a new place in the queue; None at the end,
+        or when the client is gone.
 
         Raises:
             NotFound, PositionLost: as `Follower.next`.
@@ -85,12 +92,22 @@ class Reading:
             # Made before looking, so that a wake between the look and the wait is not lost.
             self._waiter = self._loop.create_future()
             frames = await self._follower.next()
-            if frames or self._quiet:
+            if frames or self._quiet or self._has_moved():
                 self._stirred = self._loop.time()
                 self._quiet = False
                 return frames
             await self._waiter
         return None
+
+    def moved(self) -> int | None:
+        """The place in the queue, 1 being next, once for each place that it reaches."""
+        if not self._has_moved():
+            return None
+        self._place = self._follower.place
+        return self._place
+
+    def _has_moved(self) -> bool:
+        return self._places and self._follower.place not in (None, self._place)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -105,8 +122,8 @@ class Reading:
             quiet = 0.0
         self._timer = self._loop.call_later(silence - quiet, self._tick, silence)
 
-    async def _listen(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+    async def _listen(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
             pass
         self.gone = True
         self._wake()

@@ -14,7 +14,7 @@ from tertulia.domain.frame import Frame
 from tertulia.domain.response import Response
 from tertulia.errors import TertuliaError
 from tertulia.transports.errors import error_object
-from tertulia.transports.own_events import attempt_event
+from tertulia.transports.own_events import ATTEMPT, POSITION, attempt_event, position_event
 from tertulia.transports.presence import Presence
 from tertulia.transports.reading import Reading
 from tertulia.transports.reply import encode
@@ -68,6 +68,7 @@ class EventStream(HttpResponse):
                     response.id,
                     receive,
                     silence=SILENCE_SECONDS,
+                    places=self._ours,
                 )
                 async with reading:
                     await reading.open(self._after)
@@ -82,7 +83,7 @@ class EventStream(HttpResponse):
         )
         try:
             while (frames := await reading.next()) is not None:
-                body = self._encoded(frames) if frames else _PING
+                body = self._encoded(frames) if frames else _sign_of_life(reading)
                 await send({"type": "http.response.body", "body": body, "more_body": True})
         except TertuliaError as error:
             await send({"type": "http.response.body", "body": _failed(error, reading.position)})
@@ -94,14 +95,22 @@ class EventStream(HttpResponse):
         out = []
         for frame in frames:
             if self._ours and frame.continues is not None:
-                kind, data = attempt_event(frame)
-                out.append(b"event: %b\ndata: %b\n\n" % (kind.encode(), data))
-            out.append(b"event: %b\ndata: %b\n\n" % (frame.kind.encode(), frame.data))
+                out.append(_event(ATTEMPT, attempt_event(frame)))
+            out.append(_event(frame.kind, frame.data))
         return b"".join(out)
+
+
+def _sign_of_life(reading: Reading) -> bytes:
+    place = reading.moved()
+    return _PING if place is None else _event(POSITION, position_event(reading.position, place))
+
+
+def _event(kind: str, data: bytes) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
 
 
 def _failed(error: TertuliaError, position: int | None) -> bytes:
     """The standard's ``error`` event: the stream cannot go on, though it has begun."""
     number = 0 if position is None else position + 1
     body = {"type": "error", "sequence_number": number, "error": error_object(error)}
-    return b"event: error\ndata: %b\n\n" % encode(body)
+    return _event("error", encode(body))
