@@ -42,7 +42,7 @@ def _plain(sql: str) -> str:
 
 
 def test_the_history_makes_the_schema_of_the_code(path: Path) -> None:
-    prepare_sqlite(path)
+    run.upgrade(_url(path), HEAD)
     engine = create_engine(_url(path))
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
@@ -56,6 +56,17 @@ def test_the_history_makes_the_schema_of_the_code(path: Path) -> None:
         for index in table.indexes
     }
     assert _sql(path) == wanted
+
+
+def test_a_new_database_is_what_the_history_makes(tmp_path: Path) -> None:
+    made, grown = tmp_path / "made.sqlite3", tmp_path / "grown.sqlite3"
+    prepare_sqlite(made)
+    run.upgrade(_url(grown), HEAD)
+    dumps = []
+    for each in (made, grown):
+        with sqlite3.connect(each) as connection:
+            dumps.append(sorted(map(_plain, connection.iterdump())))
+    assert dumps[0] == dumps[1]
 
 
 def test_known_revisions_are_the_history() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import threading
@@ -61,8 +62,8 @@ async def _serve(settings: Settings, open_browser: bool) -> None:
             ws="websockets-sansio",
             # Compression costs 54 KB a connection, and frames are small.
             ws_per_message_deflate=False,
-            # More than the feed allows, so that the feed itself can say so.
-            ws_max_size=1 << 20,
+            # More than our sockets take, so that they can say so themselves.
+            ws_max_size=max(1 << 20, 2 * settings.limits.body_bytes),
             ws_ping_interval=None,
             lifespan="off",
             log_config=None,
@@ -115,6 +116,9 @@ class Server(uvicorn.Server):
         except SystemExit:  # uvicorn's way to say that the port cannot be had
             self.should_exit = True
             return
+        # What stands now stands until the end: no collection need ever look at it.
+        gc.freeze()
+        gc.enable()
         port = self.servers[0].sockets[0].getsockname()[1]
         url = f"http://{_in_url(self._settings.host)}:{port}"
         print(f"Tertulia is ready: {url}", flush=True)  # noqa: T201 - for the person who started it

@@ -3,6 +3,7 @@ service that the environment's key is for."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -58,6 +59,8 @@ class Server:
     price_out: float = 0.0
     #: None: all that the server lists.
     wanted: Sequence[str] | None = None
+    #: A port of this machine where it may listen, or may not.
+    perhaps: int | None = None
     listed: Sequence[Listed] = field(default_factory=list)
 
     @property
@@ -66,6 +69,10 @@ class Server:
 
     async def refresh(self) -> None:
         """Ask the server for its models; one that does not answer has none."""
+        if self.perhaps is not None and not await _listens(self.perhaps):
+            # Most often nothing does: not worth loading an HTTP client for.
+            self.listed = []
+            return
         try:
             self.listed = await self.client.models()
         except TertuliaError as error:
@@ -150,10 +157,21 @@ def on_this_machine(
             admin_only=True,
             capable=False,
             fallback_window=place.window,
+            perhaps=place.port,
         )
         for place in usual
         if place.port != own_port and place.port not in taken
     ]
+
+
+async def _listens(port: int) -> bool:
+    try:
+        async with asyncio.timeout(_PROBE_SECONDS):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
 
 
 def _loops(server: ModelServer) -> bool:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import URL
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from tertulia.errors import DataFolderError
 
 #: The newest revision: what this code reads and writes.
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 
 #: Every revision of the history, oldest first.
-KNOWN: Final = ("0001",)
+KNOWN: Final = ("0001", "0002")
+
+#: Alembic's own table, in its own words.
+_VERSION: Final = (
+    "CREATE TABLE alembic_version ("
+    "version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
 
 
 def is_prepared(path: Path) -> bool:
@@ -30,7 +39,8 @@ def is_prepared(path: Path) -> bool:
 def prepare_sqlite(path: Path) -> None:
     """Bring the database at ``path`` to `HEAD`, making it if need be. Hold the folder's lock.
 
-    A database that is there already costs one small query; Alembic is imported only for work.
+    A database that is there already costs one small query, and a new one is made as `schema.py`
+    says it is; Alembic, which is slow to import, only ever changes one.
 
     Raises:
         DataFolderError: a newer version wrote it, or it is no database of ours.
@@ -47,14 +57,35 @@ def prepare_sqlite(path: Path) -> None:
         )
     from sqlalchemy.exc import DBAPIError
 
-    from tertulia.adapters.store.migrations.run import upgrade
-
     try:
         # Made here, so that nobody but its owner can ever read it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        upgrade(URL.create("sqlite", database=str(path)), HEAD)
-    except (OSError, DBAPIError) as error:
+        if not _make(path):
+            from tertulia.adapters.store.migrations.run import upgrade
+
+            upgrade(URL.create("sqlite", database=str(path)), HEAD)
+    except (OSError, sqlite3.Error, DBAPIError) as error:
         raise _unreadable(path, error) from error
+
+
+def _make(path: Path) -> bool:
+    """Make the whole schema in an empty database; False: it is not empty."""
+    from tertulia.adapters.store.schema import metadata
+
+    dialect = sqlite.dialect()
+    elements: list[ExecutableDDLElement] = []
+    for table in metadata.sorted_tables:
+        elements += [CreateTable(table), *map(CreateIndex, table.indexes)]
+    made = [str(element.compile(dialect=dialect)) for element in elements]
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None:
+            return False
+        for statement in (*made, _VERSION):
+            connection.execute(statement)
+        connection.execute("INSERT INTO alembic_version VALUES (?)", (HEAD,))
+        connection.execute("COMMIT")
+    return True
 
 
 def _sqlite_version(path: Path) -> str | None:
