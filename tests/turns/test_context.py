@@ -224,5 +224,7 @@ def test_a_models_own_instructions_serve_where_there_are_none() -> None:
     branch = [node(said=[user("q")])]
     assert texts(assembled(branch, helpful))[0] == ("system", "help")
     assert texts(assembled(branch, helpful, instructions="mine"))[0] == ("system", "mine")
+    system = Message(id="msg", role="system", content=(InputText(text="theirs"),))
+    assert texts(assembled([node(said=[system, user("q")])], helpful))[0] == ("system", "theirs")
     with pytest.raises(InvalidInput):
         assembled([node(said=[])], helpful)

@@ -83,6 +83,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     top_p: float | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
+    #: What ends the text where the model would write it; it is not shown.
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    #: From token, as the model numbers it, to what is added to its logit.
+    logit_bias: dict[str, float] = {}
     top_logprobs: int = 0
     max_output_tokens: int | None = None
     max_tool_calls: int | None = None

@@ -118,6 +118,12 @@ class Call:
     top_p: float | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
+    #: Where the model would write one of these, its text ends just before, by reason ``stop``.
+    stop: Sequence[str] = ()
+    #: The same seed and call should give the same answer, as far as the model can.
+    seed: int | None = None
+    #: From token, as the model numbers it, to what is added to its logit.
+    logit_bias: Mapping[str, float] = field(default_factory=dict)
     reasoning_effort: str | None = None
     #: For the server's logs and diagnostics only.
     response_id: str = ""

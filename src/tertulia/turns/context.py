@@ -55,7 +55,7 @@ def assemble(response: Response, branch: Sequence[Node], model: Model, written: 
     past = _turns(branch[:-1])
     past, begun = _continued(past, own)
     begun += written
-    instructions = _instructions(request, model)
+    instructions = _instructions(request, model, [*past, own])
     fixed_entries = instructions + own
     fixed = sum(_tokens(model, e) for e in fixed_entries)
     fixed += model.count_tokens(begun) if begun else 0
@@ -124,6 +124,9 @@ def _call(
         top_p=request.top_p,
         presence_penalty=request.presence_penalty,
         frequency_penalty=request.frequency_penalty,
+        stop=request.stop,
+        seed=request.seed,
+        logit_bias=request.logit_bias,
         reasoning_effort=(request.reasoning or {}).get("effort"),
         response_id=response.id,
         attempt=response.attempt,
@@ -163,9 +166,16 @@ def _is_answer(entry: Entry | None) -> TypeGuard[Message]:
     return isinstance(entry, Message) and entry.role == "assistant"
 
 
-def _instructions(request: Request, model: Model) -> list[Entry]:
-    text = request.instructions or model.info.instructions
+def _instructions(request: Request, model: Model, said: list[list[Entry]]) -> list[Entry]:
+    """The request's own; the model's only where nothing ``said`` tells it how to answer."""
+    text = request.instructions
+    if not text and not any(_instructs(entry) for entries in said for entry in entries):
+        text = model.info.instructions
     return [Message("system", (TextPart(text),))] if text else []
+
+
+def _instructs(entry: Entry) -> bool:
+    return isinstance(entry, Message) and entry.role in ("system", "developer")
 
 
 def _entries(item: Item) -> list[Entry]:

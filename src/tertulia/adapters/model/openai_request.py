@@ -29,10 +29,14 @@ def request_body(call: Call, model: str, dialect: Dialect) -> dict[str, Any]:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty"):
+    for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed"):
         value = getattr(call, name)
         if value is not None:
             body[name] = value
+    if call.stop:
+        body["stop"] = list(call.stop)
+    if call.logit_bias:
+        body["logit_bias"] = dict(call.logit_bias)
     if call.reasoning_effort is not None:
         body["reasoning_effort"] = call.reasoning_effort
     if call.max_output_tokens is not None:

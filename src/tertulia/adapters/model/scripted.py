@@ -20,6 +20,7 @@ from tertulia.adapters.model.scripted_calls import CallLog, CallRecord, Ended
 from tertulia.adapters.model.scripted_rules import (
     Script,
     after_prefix,
+    before_stop,
     error_of,
     numbered,
     parse_id,
@@ -144,11 +145,11 @@ class ScriptedModel:
     async def _text(
         self, call: Call, script: Script, record: CallRecord
     ) -> AsyncGenerator[Sequence[Chunk], None]:
-        chunks = script.chunks
+        chunks = before_stop(script.chunks, call.stop)
         held, rest = after_prefix(chunks, call.prefix)
         if self._id.portable:
             held, rest = _after_unfinished(chunks, call)
-        reason: FinishReason = script.reason
+        reason: FinishReason = script.reason if chunks is script.chunks else "stop"
         if call.max_output_tokens is not None and len(rest) > call.max_output_tokens:
             rest, reason = rest[: call.max_output_tokens], "length"
         stop = script.fail_at if script.fail_at is not None else script.hang_at

@@ -30,6 +30,7 @@ in any order, with an optional text at the end; any other message is answered wi
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tertulia.errors import (
@@ -126,6 +127,21 @@ def numbered(count: int) -> tuple[str, ...]:
 def words(text: str) -> tuple[str, ...]:
     """``text`` cut before the white space between its words; joined it is ``text`` again."""
     return tuple(re.findall(r"\s*\S+|\s+$", text))
+
+
+def before_stop(chunks: tuple[str, ...], stops: Sequence[str]) -> tuple[str, ...]:
+    """``chunks`` up to where the first of ``stops`` begins; themselves if they hold none."""
+    text = "".join(chunks) if stops else ""
+    found = [at for at in map(text.find, stops) if at >= 0]
+    if not found:
+        return chunks
+    left, kept = min(found), []
+    for chunk in chunks:
+        if left <= 0:
+            break
+        kept.append(chunk[:left])
+        left -= len(chunk)
+    return tuple(kept)
 
 
 def parse_rules(message: str) -> Script:

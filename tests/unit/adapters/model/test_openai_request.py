@@ -42,7 +42,10 @@ def test_all_that_a_call_may_say() -> None:
         frequency_penalty=0.2,
         reasoning_effort="low",
         max_output_tokens=10,
-        extra={"seed": 7},
+        stop=("END",),
+        seed=7,
+        logit_bias={"11": -100.0},
+        extra={"top_k": 3},
     )
     body = request_body(call, "theirs", "generic")
     assert body["temperature"] == 0.5
@@ -51,7 +54,10 @@ def test_all_that_a_call_may_say() -> None:
     assert body["frequency_penalty"] == 0.2
     assert body["reasoning_effort"] == "low"
     assert body["max_tokens"] == 10
+    assert body["stop"] == ["END"]
     assert body["seed"] == 7
+    assert body["logit_bias"] == {"11": -100.0}
+    assert body["top_k"] == 3
     assert request_body(call, "theirs", "openai")["max_completion_tokens"] == 10
 
 

@@ -179,6 +179,23 @@ async def test_reasons() -> None:
 
 
 @pytest.mark.parametrize(
+    ("stop", "shown"),
+    [
+        (["w3"], "w0 w1 w2 "),
+        (["4", "w2 w"], "w0 w1 "),
+        (["w0"], ""),
+        (["none of it"], "w0 w1 w2 w3 w4"),
+    ],
+)
+async def test_a_stop_sequence_ends_the_text_before_it(stop: list[str], shown: str) -> None:
+    chunks = await ask("chunks=5", stop=stop)
+    assert (text(chunks), end(chunks).reason) == (shown, "stop")
+    again = await ask("chunks=5 length", stop=stop, prefix="w0")
+    assert text(again) == shown.removeprefix("w0")
+    assert end(again).reason == ("length" if shown.endswith("w4") else "stop")
+
+
+@pytest.mark.parametrize(
     ("kind", "error"),
     [
         ("400", ModelRefused),
