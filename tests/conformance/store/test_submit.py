@@ -221,6 +221,18 @@ async def test_what_a_key_made_and_was_deleted_is_gone(rig: Rig) -> None:
         await rig.submit(key=KEY)
 
 
+async def test_a_key_of_what_is_kept_nowhere_makes_it_anew(rig: Rig) -> None:
+    first = await rig.submit(key=KEY, store=False, connection="conn_1")
+    assert (await rig.submit(key=KEY, store=False, connection="conn_2")).replayed
+    await rig.end(await rig.claim(first.response.id))
+    await rig.store.erase_connection("conn_1")
+    anew = await rig.submit(key=KEY, store=False, connection="conn_3")
+    assert not anew.replayed
+    assert anew.response.id != first.response.id
+    again = await rig.submit(key=KEY, store=False, connection="conn_4")
+    assert (again.replayed, again.response.id) == (True, anew.response.id)
+
+
 # --- store=false ----------------------------------------------------------------------------
 
 

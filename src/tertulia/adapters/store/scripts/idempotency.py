@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from tertulia.adapters.store.schema import idempotency
 from tertulia.adapters.store.statement import Script, Statement
@@ -15,6 +15,7 @@ _FIND = Statement(
 )
 _FORGET = Statement(delete(idempotency).where(_key))
 _INSERT = Statement(insert(idempotency))
+_RENEW = Statement(update(idempotency).where(_key).values(result_id=bindparam("result")))
 
 
 def first_result(
@@ -52,3 +53,8 @@ def first_result(
         },
     )
     return None
+
+
+def renew(asked: Idempotency, result_id: str) -> Script[None]:
+    """The key's first result is gone and was never to be kept: ``result_id`` takes its place."""
+    yield _RENEW, {"key_hash": asked.key_hash.hex(), "result": result_id}

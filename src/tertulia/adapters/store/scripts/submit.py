@@ -14,7 +14,7 @@ from tertulia.adapters.store.scripts.conversation_rows import (
     lock_conversation,
     save_conversation,
 )
-from tertulia.adapters.store.scripts.idempotency import first_result
+from tertulia.adapters.store.scripts.idempotency import first_result, renew
 from tertulia.adapters.store.scripts.items import INPUT, put_items
 from tertulia.adapters.store.scripts.records import (
     ANSWER,
@@ -52,7 +52,12 @@ def submit(
     wanted = submission.response
     first = yield from first_result(sealer.user_id, submission.idempotency, wanted.id, now)
     if first is not None:
-        return Committed((yield from _replay(first, sealer)))
+        replayed = yield from _replay(first, sealer)
+        if replayed is not None:
+            return Committed(replayed)
+        if wanted.store or submission.idempotency is None:
+            raise NotFound("The response that this idempotency key made was deleted.")
+        yield from renew(submission.idempotency, wanted.id)
     found = yield from load(sealer.user_id)
     if found.waiting >= limits.waiting:
         raise RateLimited(
@@ -97,10 +102,12 @@ def submit(
     )
 
 
-def _replay(response_id: str, sealer: Sealer) -> Script[Submitted]:
+def _replay(response_id: str, sealer: Sealer) -> Script[Submitted | None]:
+    """None: it was erased. With ``store=false`` that is its ordinary end, and a client that asks
+    again has not got all of it."""
     record = yield from lock_response(response_id)
     if record is None or record.erased_at is not None:
-        raise NotFound("The response that this idempotency key made was deleted.")
+        return None
     return Submitted(opened(record, sealer), True, (), (), False)
 
 
