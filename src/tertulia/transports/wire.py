@@ -16,6 +16,7 @@ import msgspec
 from tertulia.domain.response import Request, ServiceTier
 from tertulia.ports.turns import HEAD
 from tertulia.settings.sections import Limits
+from tertulia.transports import wire_optional as optional
 from tertulia.transports.wire_field import Field
 from tertulia.transports.wire_items import parse_input
 from tertulia.transports.wire_options import (
@@ -66,10 +67,10 @@ def parse_create(body: Mapping[str, Any], limits: Limits) -> Create:
         parent=parent,
         conversation_id=conversation,
         regenerate_of=_optional_id(top.get("regenerate_of")),
-        store=_boolean(top.get("store"), default=True),
-        background=_boolean(top.get("background"), default=False),
+        store=optional.boolean(top.get("store"), default=True),
+        background=optional.boolean(top.get("background"), default=False),
     )
-    return Create(ask, stream=_boolean(top.get("stream"), default=False))
+    return Create(ask, stream=optional.boolean(top.get("stream"), default=False))
 
 
 def canonical(body: Mapping[str, Any]) -> bytes:
@@ -83,33 +84,34 @@ def _request(top: Field, limits: Limits) -> Request:
     tools = parse_tools(top.get("tools"))
     text = top.get("text")
     shape = Field({}, "text") if text.missing else text
-    tier = _choice(top.get("service_tier"), "default", "auto", "flex", "priority")
+    tier = optional.choice(top.get("service_tier"), "default", "auto", "flex", "priority")
     top_logprobs = top.get("top_logprobs")
     parallel = top.get("parallel_tool_calls")
     return Request(
-        model=_text(top.get("model"), 256) or "",
-        instructions=_text(top.get("instructions"), limits.instruction_chars),
+        model=optional.text(top.get("model"), 256) or "",
+        instructions=optional.text(top.get("instructions"), limits.instruction_chars),
         tools=tools,
         tool_choice=parse_tool_choice(top.get("tool_choice"), tools),
-        parallel_tool_calls=_boolean(parallel, default=True),
+        parallel_tool_calls=optional.boolean(parallel, default=True),
         text_format=parse_text_format(shape.get("format")),
-        verbosity=_verbosity(shape.get("verbosity")),
-        temperature=_number(top.get("temperature"), 0, 2),
-        top_p=_number(top.get("top_p"), 0, 1),
-        presence_penalty=_number(top.get("presence_penalty"), -2, 2),
-        frequency_penalty=_number(top.get("frequency_penalty"), -2, 2),
+        verbosity=optional.verbosity(shape.get("verbosity")),
+        temperature=optional.number(top.get("temperature"), 0, 2),
+        top_p=optional.number(top.get("top_p"), 0, 1),
+        presence_penalty=optional.number(top.get("presence_penalty"), -2, 2),
+        frequency_penalty=optional.number(top.get("frequency_penalty"), -2, 2),
         top_logprobs=0 if top_logprobs.missing else top_logprobs.integer(0, 20),
-        max_output_tokens=_integer(top.get("max_output_tokens"), 16),
-        max_tool_calls=_integer(top.get("max_tool_calls"), 1),
+        max_output_tokens=optional.integer(top.get("max_output_tokens"), 16),
+        max_tool_calls=optional.integer(top.get("max_tool_calls"), 1),
         truncation=cast(
-            'Literal["auto", "disabled"]', _choice(top.get("truncation"), "disabled", "auto")
+            'Literal["auto", "disabled"]',
+            optional.choice(top.get("truncation"), "disabled", "auto"),
         ),
         reasoning=parse_reasoning(top.get("reasoning")),
         metadata=parse_metadata(top.get("metadata")),
         # We have one answer to "choose for me".
         service_tier=cast(ServiceTier, "default" if tier == "auto" else tier),
-        safety_identifier=_text(top.get("safety_identifier"), 64),
-        prompt_cache_key=_text(top.get("prompt_cache_key"), 64),
+        safety_identifier=optional.text(top.get("safety_identifier"), 64),
+        prompt_cache_key=optional.text(top.get("prompt_cache_key"), 64),
     )
 
 
@@ -122,29 +124,3 @@ def _conversation(field: Field) -> str | None:
 
 def _optional_id(field: Field) -> str | None:
     return None if field.missing else field.text(at_least=1, at_most=128)
-
-
-def _text(field: Field, at_most: int) -> str | None:
-    return None if field.missing else field.text(at_most=at_most)
-
-
-def _boolean(field: Field, *, default: bool) -> bool:
-    return default if field.missing else field.boolean()
-
-
-def _integer(field: Field, low: int) -> int | None:
-    return None if field.missing else field.integer(low, 2**31 - 1)
-
-
-def _number(field: Field, low: float, high: float) -> float | None:
-    return None if field.missing else field.number(low, high)
-
-
-def _choice(field: Field, default: str, *others: str) -> str:
-    return default if field.missing else field.choice(default, *others)
-
-
-def _verbosity(field: Field) -> Literal["low", "medium", "high"] | None:
-    if field.missing:
-        return None
-    return cast('Literal["low", "medium", "high"]', field.choice("low", "medium", "high"))

@@ -173,7 +173,11 @@ def _image(field: Field) -> InputImage:
         raise field.get("file_id").wrong(
             "is not supported: send the image as a data URL in image_url", "unsupported_value"
         )
-    url = field.get("image_url")
+    return data_image(field.get("image_url"), field.get("detail"))
+
+
+def data_image(url: Field, detail: Field) -> InputImage:
+    """An image that is all in its URL."""
     found = url.text()
     head = _IMAGE.match(found)
     if head is None:
@@ -188,7 +192,6 @@ def _image(field: Field) -> InputImage:
         raise url.wrong("is not valid base64") from error
     if not data:
         raise url.wrong("holds no image")
-    detail = field.get("detail")
     chosen = "auto" if detail.missing else detail.choice("low", "high", "auto")
     return InputImage(image_url=found, detail=cast(Literal["low", "high", "auto"], chosen))
 

@@ -11,7 +11,7 @@ from typing import Any
 from tertulia.transports.wire_field import Field
 from tertulia.transports.wire_items import function_name
 
-_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 
 
 def parse_tools(field: Field) -> tuple[dict[str, Any], ...]:
@@ -100,7 +100,7 @@ def parse_reasoning(field: Field) -> dict[str, Any] | None:
         return None
     effort, summary = field.get("effort"), field.get("summary")
     return {
-        "effort": None if effort.missing else effort.choice(*_EFFORTS),
+        "effort": None if effort.missing else effort.choice(*EFFORTS),
         "summary": None if summary.missing else summary.choice("concise", "detailed", "auto"),
     }
 
