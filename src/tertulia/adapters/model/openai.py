@@ -26,10 +26,5 @@ class OpenAIModel:
     def count_tokens(self, text: str) -> int:
         return estimate_tokens(text)
 
-    async def generate(self, call: Call) -> AsyncGenerator[Sequence[Chunk], None]:
-        stream = self._client.chat(call, self._upstream)
-        try:
-            async for batch in stream:
-                yield batch
-        finally:
-            await stream.aclose()
+    def generate(self, call: Call) -> AsyncGenerator[Sequence[Chunk], None]:
+        return self._client.chat(call, self._upstream)

@@ -14,7 +14,7 @@ import structlog
 from tertulia.adapters.model.openai_errors import MAX_BODY, error_from_status, garbage
 from tertulia.adapters.model.openai_request import Dialect, request_body
 from tertulia.adapters.model.openai_stream import StreamReader
-from tertulia.adapters.model.sse import EventTooLong, SSEParser
+from tertulia.adapters.model.patience import PatientReader
 from tertulia.adapters.model.tokens import estimate_usage
 from tertulia.errors import ModelError, ModelUnavailable, TertuliaError
 from tertulia.ports.model import Call, Chunk, Finished
@@ -157,25 +157,38 @@ class ChatClient:
     async def _stream(
         self, body: bytes, model: str, call: Call
     ) -> AsyncGenerator[Sequence[Chunk], None]:
+        """What each read brought. Comments, which some servers send to keep the connection
+        open, do not count as a sign of life."""
         endpoint = self.endpoint
-        reader = StreamReader(endpoint.name, model)
+        name, limit = endpoint.name, endpoint.first_chunk_seconds
+        reader = StreamReader(name, model)
         try:
-            async with asyncio.timeout(endpoint.first_chunk_seconds):
+            async with asyncio.timeout(limit):
                 response = await self._post(body, model)
         except TimeoutError:
-            raise _silent(endpoint.name, endpoint.first_chunk_seconds) from None
+            raise _silent(name, limit) from None
+        source = PatientReader(response.content, limit)
         try:
-            async for chunks in self._batches(response, reader):
-                yield chunks
+            while not reader.done and (read := await _read(source, reader, name, limit)):
+                chunks = reader.feed(read)
+                if chunks:
+                    limit = endpoint.chunk_seconds
+                    yield chunks
+                if reader.failure is not None:
+                    # Only now: what came before it in the same read stands.
+                    raise reader.failure
+                if reader.stirred:
+                    source.wait(limit if reader.reason is None else min(limit, _LAST_WORDS))
         finally:
+            source.close()
             # Not read to its end: closing the connection is how the server learns to stop.
             if not response.content.at_eof():
                 response.close()
             response.release()
         if reader.reason is None and reader.bytes and not reader.events:
-            raise garbage(endpoint.name, "no stream of chunks; check its base_url")
+            raise garbage(name, "no stream of chunks; check its base_url")
         if reader.reason is None:
-            raise ModelUnavailable(f"The model server {endpoint.name} cut its answer off.")
+            raise ModelUnavailable(f"The model server {name} cut its answer off.")
         yield [Finished(reader.reason, reader.usage or estimate_usage(call, reader.written))]
 
     async def _post(self, body: bytes, model: str) -> aiohttp.ClientResponse:
@@ -201,46 +214,6 @@ class ChatClient:
             raise garbage(name, f"{kind} in place of a stream; check its base_url")
         wait = response.headers.get("Retry-After")
         raise error_from_status(name, model, response.status, said, wait)
-
-    async def _batches(
-        self, response: aiohttp.ClientResponse, reader: StreamReader
-    ) -> AsyncGenerator[list[Chunk], None]:
-        """What each read brought. Comments, which some servers send to keep the connection
-        open, do not count as a sign of life."""
-        name = self.endpoint.name
-        parser = SSEParser()
-        clock = asyncio.get_running_loop().time
-        limit = self.endpoint.first_chunk_seconds
-        deadline = clock() + limit
-        while not reader.done:
-            try:
-                read = await _read(response, deadline)
-                events = parser.feed(read)
-            except EventTooLong:
-                raise garbage(name, "an endless line") from None
-            except (OSError, _client_error()) as error:
-                if reader.reason is not None:
-                    return
-                late = isinstance(error, TimeoutError)
-                raise (_silent(name, limit) if late else _unreachable(name, error)) from None
-            if not read:
-                return
-            reader.bytes += len(read)
-            chunks: list[Chunk] = []
-            failure: TertuliaError | None = None
-            try:
-                for event in events:
-                    reader.read(event, chunks)
-            except TertuliaError as error:
-                failure = error
-            if chunks:
-                limit = self.endpoint.chunk_seconds
-                yield chunks
-            if failure is not None:
-                # Only now: what came before it in the same read stands.
-                raise failure
-            if events:
-                deadline = clock() + (limit if reader.reason is None else min(limit, _LAST_WORDS))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -273,14 +246,16 @@ def _client_error() -> type[Exception]:
     return aiohttp.ClientError
 
 
-async def _read(response: aiohttp.ClientResponse, deadline: float) -> bytes:
-    """What has arrived, nothing at the end; TimeoutError after ``deadline`` (loop time)."""
+async def _read(source: PatientReader, reader: StreamReader, server: str, limit: float) -> bytes:
+    """What has arrived, nothing at the end. An answer that has given its reason has ended, even
+    where the connection breaks behind it."""
     try:
-        async with asyncio.timeout_at(deadline):
-            return await response.content.readany()
-    except RuntimeError:
-        # aiohttp's word for a session that was closed while the answer was still coming.
-        raise ConnectionAbortedError from None
+        return await source.read()
+    except (OSError, _client_error()) as error:
+        if reader.reason is not None:
+            return b""
+        late = isinstance(error, TimeoutError)
+        raise (_silent(server, limit) if late else _unreachable(server, error)) from None
 
 
 async def _some(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from tertulia.adapters.model.openai_errors import error_in_stream, garbage
-from tertulia.errors import ModelUnavailable
+from tertulia.adapters.model.sse import EventTooLong, SSEParser
+from tertulia.errors import ModelUnavailable, TertuliaError
 from tertulia.ports.model import (
     Chunk,
     FinishReason,
@@ -92,8 +93,28 @@ class StreamReader:
         #: How much came, and how much of it was understood.
         self.bytes = 0
         self.events = 0
+        #: Whether the last read completed an event; comments are none.
+        self.stirred = False
+        #: Why nothing further can be read.
+        self.failure: TertuliaError | None = None
+        self._parser = SSEParser()
         #: Characters of output, for an estimate where the server reports no usage.
         self.written = 0
+
+    def feed(self, read: bytes) -> list[Chunk]:
+        """The chunks that ``read`` completes; those before a failure stand."""
+        self.bytes += len(read)
+        chunks: list[Chunk] = []
+        try:
+            events = self._parser.feed(read)
+            self.stirred = bool(events)
+            for event in events:
+                self.read(event, chunks)
+        except EventTooLong:
+            self.failure = garbage(self._server, "an endless line")
+        except TertuliaError as error:
+            self.failure = error
+        return chunks
 
     def read(self, data: bytes, chunks: list[Chunk]) -> None:
         """Append what one event holds to ``chunks``.
