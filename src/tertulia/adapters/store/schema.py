@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    Connection,
     Double,
     Index,
     Integer,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    event,
 )
 
 metadata = MetaData()
@@ -150,7 +152,19 @@ responses = Table(
 
 
 def _partial(name: str, *columns: Column[Any], where: ColumnElement[bool]) -> Index:
-    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+    return Index(name, *columns, sqlite_where=where, info={"where": where})
+
+
+@event.listens_for(metadata, "before_create")
+def _also_for_postgresql(
+    tables: MetaData, connection: Connection, **_options: object
+) -> None:
+    """Given with the index, the option would load that whole dialect at every start."""
+    if connection.dialect.name == "postgresql":
+        for table in tables.tables.values():
+            for index in table.indexes:
+                if "where" in index.info:
+                    index.dialect_options["postgresql"]["where"] = index.info["where"]
 
 
 _c, _r = conversations.c, responses.c
