@@ -156,12 +156,10 @@ def _partial(name: str, *columns: Column[Any], where: ColumnElement[bool]) -> In
 
 
 @event.listens_for(metadata, "before_create")
-def _also_for_postgresql(
-    tables: MetaData, connection: Connection, **_options: object
-) -> None:
+def _also_for_postgresql(made: MetaData, connection: Connection, **_options: object) -> None:
     """Given with the index, the option would load that whole dialect at every start."""
     if connection.dialect.name == "postgresql":
-        for table in tables.tables.values():
+        for table in made.tables.values():
             for index in table.indexes:
                 if "where" in index.info:
                     index.dialect_options["postgresql"]["where"] = index.info["where"]
