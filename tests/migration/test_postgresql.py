@@ -10,11 +10,14 @@ from sqlalchemy.dialects import postgresql
 from tertulia.adapters.store.schema import metadata
 
 
+_DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+
+
 def test_partial_indexes_are_partial() -> None:
     made: list[str] = []
 
     def note(statement: Any, *_arguments: Any, **_options: Any) -> None:
-        made.append(str(statement.compile(dialect=postgresql.dialect())))
+        made.append(str(statement.compile(dialect=_DIALECT)))
 
     metadata.create_all(create_mock_engine("postgresql+asyncpg://", note), checkfirst=False)
     partial = {
