@@ -14,6 +14,11 @@ FUNCTION_CALL, FUNCTION_OUTPUT, REASONING = "fc", "fco", "rs"
 USER, KEY, LOGIN, CONNECTION, WORKER, JOB = "user", "key", "login", "conn", "worker", "job"
 
 
+def new_file_id() -> str:
+    """With a hyphen, as OpenAI writes it: clients tell a file's id from other strings by it."""
+    return new_id("file").replace("_", "-")
+
+
 def new_id(prefix: str, *, now_ms: int | None = None) -> str:
     """A fresh id. ``now_ms``: Unix time in milliseconds, the present when None."""
     stamp = int(time.time() * 1000) if now_ms is None else now_ms

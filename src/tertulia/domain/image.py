@@ -94,9 +94,9 @@ def data_url(media_type: str, data: bytes) -> str:
 
 
 def size_of(url: str) -> Image | None:
-    """Kind and size of a ``data:`` URL's image by its first bytes alone; None if they do not say."""
+    """What the first bytes of a ``data:`` URL's image say; None if they do not say its size."""
     _, _, encoded = url.partition(",")
-    # 64 KiB go past what cameras put before a JPEG's frame header; whole groups of four.
+    # The longer one goes past what cameras put before a JPEG's frame. Whole groups of four.
     for taken in (8_192, 262_144):
         try:
             return sniff(base64.b64decode(encoded[:taken]))

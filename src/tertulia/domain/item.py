@@ -23,7 +23,11 @@ class InputText(_Tagged, frozen=True, tag="input_text"):
 
 
 class InputImage(_Tagged, frozen=True, tag="input_image"):
-    image_url: str
+    """One of the two is set: a ``data:`` URL, or the id of an uploaded file."""
+
+    image_url: str | None = None
+    #: Left out when there is none: the standard does not know it, OpenAI's API does.
+    file_id: str | msgspec.UnsetType = msgspec.UNSET
     detail: Literal["low", "high", "auto"] = "auto"
 
 
@@ -92,8 +96,28 @@ class Reasoning(_Tagged, frozen=True, tag="reasoning"):
 
 Item = Message | FunctionCall | FunctionCallOutput | Reasoning
 
+
+class ItemReference(_Tagged, frozen=True, tag="item_reference"):
+    """Stands in a request's input for an item that is stored: no item itself, never stored."""
+
+    id: str
+
+
+#: What a request's input is made of.
+Given = Item | ItemReference
+
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Item] = msgspec.json.Decoder(Item)
+
+
+def images_of(item: Given) -> tuple[InputImage, ...]:
+    """The images of a message or of a tool's output."""
+    parts: str | tuple[Part, ...] = ()
+    if isinstance(item, Message):
+        parts = item.content
+    elif isinstance(item, FunctionCallOutput):
+        parts = item.output
+    return tuple(part for part in parts if isinstance(part, InputImage))
 
 
 def encode_item(item: Item) -> bytes:

@@ -1,4 +1,4 @@
-"""The store: the one truth, in three parts that share one database."""
+"""The store: the one truth, in four parts that share one database."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Protocol
 
 from tertulia.ports.accounts import Accounts
 from tertulia.ports.conversations import Conversations
+from tertulia.ports.files import Files
 from tertulia.ports.turns import Turns
 
 
-class Store(Turns, Conversations, Accounts, Protocol):
+class Store(Turns, Conversations, Accounts, Files, Protocol):
     """A database that holds it all."""
 
     async def start(self) -> None:

@@ -198,7 +198,8 @@ class Turns(Protocol):
         self, *, ephemeral_seconds: float, undo_seconds: float, feed_history: int
     ) -> int:
         """Erase what has outlived its time: ``store=false`` rows ended long ago, deleted
-        conversations past their undo, spent idempotency keys, old feed entries. Rows erased."""
+        conversations past their undo, expired files, spent idempotency keys, old feed entries.
+        Rows erased."""
         ...
 
     async def get(self, user_id: str, response_id: str) -> Node:
@@ -216,6 +217,11 @@ class Turns(Protocol):
 
         Nodes whose content was erased have no items. Given also while the conversation is
         deleted, for the worker that is still at it."""
+        ...
+
+    async def find_items(self, user_id: str, item_ids: Sequence[str]) -> Mapping[str, Item]:
+        """Items by id, those there are: input or output of the user's stored responses, and
+        items put into conversations. Not of ``store=false`` responses, nor of what is deleted."""
         ...
 
     async def delete(self, user_id: str, response_id: str) -> None:

@@ -225,6 +225,24 @@ feed = Table(
     PrimaryKeyConstraint("user_id", "number"),
 )
 
+files = Table(
+    "files",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("user_id", ID, nullable=False),
+    Column("purpose", WORD, nullable=False),
+    # Of the content, for the user's quota.
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    # Name, kind and size in pixels.
+    Column("details", SEALED, nullable=False),
+    # The last column: what stands behind a large value is slow to reach.
+    Column("body", SEALED, nullable=False),
+    Index("files_of_user", "user_id", "created_at", "id"),
+)
+_partial("files_expiring", files.c.expires_at, where=files.c.expires_at.is_not(None))
+
 # The event log, where it is co-located with the store.
 
 logs = Table(

@@ -8,10 +8,13 @@ from functools import partial
 
 from tertulia.adapters.store.base import SqlBase
 from tertulia.adapters.store.scripts import ending, erase, leases, purge, reading, sweep
+from tertulia.adapters.store.scripts.files import erase_expired
+from tertulia.adapters.store.scripts.item_nodes import find_items
 from tertulia.adapters.store.scripts.purge import Outlived
 from tertulia.adapters.store.scripts.records import opened
 from tertulia.adapters.store.scripts.submit import submit
 from tertulia.domain.admission import Limits
+from tertulia.domain.item import Item
 from tertulia.domain.response import Response, Usage
 from tertulia.ports.turns import (
     Cancelled,
@@ -136,6 +139,12 @@ class SqlTurns(SqlBase):
         sealer = await self._sealer(user_id)
         return await self._engine.read(lambda: reading.branch(response_id, sealer=sealer))
 
+    async def find_items(self, user_id: str, item_ids: Sequence[str]) -> Mapping[str, Item]:
+        if not item_ids:
+            return {}
+        sealer = await self._sealer(user_id)
+        return await self._engine.read(lambda: find_items(item_ids, sealer=sealer))
+
     async def delete(self, user_id: str, response_id: str) -> None:
         sealer = await self._sealer(user_id)
         await self._commit(
@@ -154,6 +163,8 @@ class SqlTurns(SqlBase):
     ) -> int:
         now = self._clock()
         total = await self._engine.write(lambda: purge.forget_keys(now))
+        while expired := await self._engine.write(lambda: erase_expired(now)):
+            total += expired
         while True:
             found = await self._engine.read(
                 lambda: purge.look(

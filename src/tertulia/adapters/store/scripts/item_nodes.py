@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
-from sqlalchemy import and_, bindparam, delete, exists, or_, select
+from sqlalchemy import and_, bindparam, delete, exists, literal_column, or_, select
 
-from tertulia.adapters.store.schema import items, responses
+from tertulia.adapters.store.schema import conversations, items, responses
 from tertulia.adapters.store.scripts.conversation_rows import (
     announce_conversation,
     announce_head,
@@ -15,7 +15,7 @@ from tertulia.adapters.store.scripts.conversation_rows import (
     save_conversation,
 )
 from tertulia.adapters.store.scripts.erase import erase_log
-from tertulia.adapters.store.scripts.items import INPUT, OUTPUT, put_items
+from tertulia.adapters.store.scripts.items import INPUT, OUTPUT, open_item, put_items
 from tertulia.adapters.store.scripts.records import INSERT, ITEMS, lock_response, new_row
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.scripts.user_lock import Committed, UserLock, lock_user
@@ -48,6 +48,31 @@ _REMOVE = Statement(
         items.c.position == bindparam("position"),
     )
 )
+
+
+_visible = exists().where(
+    _holds,
+    _r.store == literal_column("1"),
+    _r.erased_at.is_(None),
+    ~exists().where(
+        conversations.c.id == _r.conversation_id, conversations.c.deleted_at.is_not(None)
+    ),
+)
+_NAMED = Statement(
+    select(
+        items.c.item_id, items.c.response_id, items.c.side, items.c.position, items.c.body
+    ).where(
+        items.c.item_id.in_(bindparam("item_ids", expanding=True)),
+        items.c.user_id == bindparam("user_id"),
+        _visible,
+    )
+)
+
+
+def find_items(item_ids: Sequence[str], *, sealer: Sealer) -> Script[Mapping[str, Item]]:
+    """See `ports.turns.Turns.find_items`."""
+    rows = yield _NAMED, {"item_ids": list(item_ids), "user_id": sealer.user_id}
+    return {item_id: open_item(sealer, *at, body=body) for item_id, *at, body in rows}
 
 
 def put_node(

@@ -41,6 +41,10 @@ def _place(response_id: str, side: int, position: int) -> str:
     return f"{response_id}/{side}/{position}"
 
 
+def open_item(sealer: Sealer, response_id: str, side: int, position: int, *, body: bytes) -> Item:
+    return decode_item(sealer.open("items", _place(response_id, side, position), "body", body))
+
+
 def items_of(chosen: Select[Any]) -> CompoundSelect[Any]:
     """All items of the responses that ``chosen`` (of id, input_of) selects; for `nodes`.
 
@@ -64,8 +68,8 @@ def nodes(rows: Sequence[Record], item_rows: Rows, sealer: Sealer) -> list[Node]
     """Responses with their items, in the order of ``rows``."""
     content: dict[tuple[str, int], list[tuple[int, Item]]] = defaultdict(list)
     for response_id, holder, side, position, body in item_rows:
-        data = sealer.open("items", _place(holder, side, position), "body", body)
-        content[response_id, side].append((position, decode_item(data)))
+        item = open_item(sealer, holder, side, position, body=body)
+        content[response_id, side].append((position, item))
 
     def of(response_id: str, side: int) -> tuple[Item, ...]:
         found = sorted(content.get((response_id, side), ()), key=lambda pair: pair[0])
