@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tertulia.settings.embedding import embedding_server
 from tertulia.settings.sections import (
     Feed,
     Limits,
@@ -84,6 +85,15 @@ class Settings(BaseSettings):
     cache: str = Field("memory", description="Rate limits and presence (URL).")
     keys: str = Field("file", description="Where users' data keys are kept (URL).")
     moderation: str = Field("none", description="Who judges what is said (URL).")
+    embedding: str = Field(
+        "minilm",
+        description="What makes vectors of texts: `minilm` (a small model in this process, fetched "
+        "at its first use), `none`, or a server, `openai+http://HOST/v1?model=NAME`.",
+    )
+    embedding_api_key: SecretStr | None = Field(
+        None,
+        description="Key of that server; left out, the one that `models` has for the same address.",
+    )
     log_level: LogLevel = Field("info", description="Least severe log line that is written.")
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="Form of log lines; `auto`: console on a terminal, else JSON."
@@ -112,6 +122,12 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         # A relative path would change its meaning with the working directory.
         return None if value is None else value.expanduser().absolute()
+
+    @field_validator("embedding")
+    @classmethod
+    def _known_embedding(cls, value: str) -> str:
+        embedding_server(value)
+        return value
 
     @field_validator("secret")
     @classmethod

