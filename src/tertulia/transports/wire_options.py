@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tertulia.domain.json_schema import MAX_SCHEMAS, SchemaError, check_schema
 from tertulia.transports.wire_field import Field
 from tertulia.transports.wire_items import function_name
 
@@ -18,7 +19,7 @@ def parse_tools(field: Field) -> tuple[dict[str, Any], ...]:
     """The field ``tools``: functions, each named once."""
     if field.missing:
         return ()
-    tools, names = [], set()
+    tools, names, schemas = [], set(), 0
     for each in field.items(at_most=128):
         kind = each.get("type")
         if kind.text() != "function":
@@ -30,6 +31,10 @@ def parse_tools(field: Field) -> tuple[dict[str, Any], ...]:
         description, parameters, strict = (
             each.get(n) for n in ("description", "parameters", "strict")
         )
+        if not parameters.missing:
+            schemas += _check_parameters(parameters)
+        if schemas > MAX_SCHEMAS:
+            raise field.wrong(f"must not hold more than {MAX_SCHEMAS} schemas in all")
         tools.append(
             {
                 "type": "function",
@@ -40,6 +45,26 @@ def parse_tools(field: Field) -> tuple[dict[str, Any], ...]:
             }
         )
     return tuple(tools)
+
+
+def _check_parameters(field: Field) -> int:
+    """Parameters are an object, for arguments are; ``{}`` says so too."""
+    count = check_json_schema(field, "invalid_function_parameters")
+    if field.object().get("type", "object") != "object":
+        raise field.wrong("must be a schema of type object", "invalid_function_parameters")
+    return count
+
+
+def check_json_schema(field: Field, code: str) -> int:
+    """How many schemas a field's JSON Schema holds.
+
+    Raises:
+        InvalidInput: with ``code``, it is no JSON Schema, or one beyond the limits.
+    """
+    try:
+        return check_schema(field.object())
+    except SchemaError as error:
+        raise field.wrong(f"is no JSON Schema that is taken: {error}", code) from error
 
 
 def parse_tool_choice(field: Field, tools: tuple[dict[str, Any], ...]) -> str | dict[str, Any]:
@@ -85,6 +110,7 @@ def parse_text_format(field: Field) -> dict[str, Any]:
     if kind != "json_schema":
         return {"type": kind}
     description, strict = field.get("description"), field.get("strict")
+    check_json_schema(field.get("schema"), "invalid_json_schema")
     return {
         "type": kind,
         "name": function_name(field.get("name")),
