@@ -96,6 +96,13 @@ def install_project() -> None:
     set_stamp("project", want)
 
 
+def compile_sources() -> None:
+    """Where Python may not keep what it compiles, every start would compile all anew; what is
+    compiled already is left alone."""
+    source = ROOT / "src" / "tertulia"
+    subprocess.run([str(PYTHON), "-m", "compileall", "-q", str(source)], check=True)
+
+
 def node_folder() -> Path:
     """The machine's own Node.js, or one that is installed into the environment for want of it."""
     node = webclient.find_node()
@@ -138,6 +145,7 @@ def main() -> int:
         if options.dev:
             install_lock("dev")
         install_project()
+        compile_sources()
         build_web()
         if options.dev:
             install_suites()
