@@ -29,7 +29,10 @@ def timing_of(settings: Settings) -> Timing:
         flush_bytes=turns.flush_bytes,
         grace=turns.grace_seconds,
         log_retention=turns.log_retention_seconds,
-        ephemeral=turns.ephemeral_seconds,
+        # A socket may go on from such a response until it closes, and its last turn takes a while.
+        ephemeral=max(
+            turns.ephemeral_seconds, settings.limits.socket_seconds + turns.running_seconds
+        ),
         abandoned=turns.abandoned_seconds,
         max_crashes=turns.max_crashes,
         feed_history=settings.feed.history,

@@ -55,7 +55,17 @@ class Limits(Section):
     requests_per_minute_ip: PositiveInt = Field(
         600, description="Requests a minute from one address, checked before sign-in."
     )
-    body_bytes: PositiveInt = Field(4 * 2**20, description="Largest request body, in bytes.")
+    body_bytes: PositiveInt = Field(
+        12 * 2**20,
+        description="Largest request body, in bytes; uploads have `image_bytes` instead.",
+    )
+    image_bytes: PositiveInt = Field(
+        8 * 2**20, description="Largest image, sent in a message or uploaded, in bytes."
+    )
+    images_per_request: NonNegativeInt = Field(16, description="Most images in one request.")
+    file_bytes_per_user: NonNegativeInt = Field(
+        512 * 2**20, description="What a user's uploaded files may take together, in bytes."
+    )
     message_chars: PositiveInt = Field(
         2_000_000, description="Longest text of one message, in characters."
     )
@@ -68,6 +78,10 @@ class Limits(Section):
     json_depth: PositiveInt = Field(64, description="Deepest nesting of a JSON body.")
     connections_per_user: PositiveInt = Field(
         20, description="Open feed connections and streams of one user."
+    )
+    socket_seconds: PositiveFloat = Field(
+        3600,
+        description="How long one WebSocket of `/v1/responses` may last; the standard says an hour.",
     )
 
 
@@ -112,7 +126,9 @@ class Turns(Section):
         3600, description="How long a response's event log is kept after its end."
     )
     ephemeral_seconds: NonNegativeFloat = Field(
-        600, description="How long a response with `store=false` is kept after its end."
+        600,
+        description="How long a response with `store=false` is kept after its end, should nobody "
+        "have seen it end; at least as long as a WebSocket that may go on from it.",
     )
     abandoned_seconds: NonNegativeFloat = Field(
         30,

@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 import tertulia
 from tertulia.transports import (
     accounts_routes,
+    chat_completions,
     conversations_routes,
     diagnostics,
     errors,
@@ -16,6 +17,7 @@ from tertulia.transports import (
     health,
     models_routes,
     responses,
+    responses_socket,
 )
 from tertulia.transports.body import BodyLimit
 from tertulia.transports.guard import Guard
@@ -64,10 +66,11 @@ def create_app(services: Services) -> FastAPI:
         models_routes,
         conversations_routes,
         responses,
+        chat_completions,
         diagnostics,
         health,
     ):
         app.include_router(part.router)
-    app.router.routes.extend(feed.routes)
+    app.router.routes.extend([*feed.routes, *responses_socket.routes])
     app.router.default = WebClient(services.web)
     return app

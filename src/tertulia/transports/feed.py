@@ -9,7 +9,7 @@ from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from tertulia.domain.principal import Principal
-from tertulia.errors import InvalidInput, RateLimited, Unauthorized, Unavailable
+from tertulia.errors import InvalidInput, RateLimited, TooLarge, Unauthorized, Unavailable
 from tertulia.ports.conversations import FeedPosition
 from tertulia.transports.auth import address_of
 from tertulia.transports.feed_commands import Commands, authenticated
@@ -77,6 +77,8 @@ async def _first(
         principal = await authenticated(services, field, address)
     except TimeoutError:
         raise Closed(Close.NO_AUTH) from None
+    except TooLarge:
+        raise Closed(Close.TOO_BIG) from None
     except (InvalidInput, Unauthorized):
         raise Closed(Close.BAD_TOKEN) from None
     except RateLimited:

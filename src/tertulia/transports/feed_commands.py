@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tertulia.domain.principal import Principal
-from tertulia.errors import RateLimited, TertuliaError, Unauthorized
+from tertulia.errors import RateLimited, TertuliaError, TooLarge, Unauthorized
 from tertulia.transports import feed_messages as say
 from tertulia.transports import wire
 from tertulia.transports.auth import identify
@@ -62,6 +62,9 @@ class Commands:
                 await self._handle(message)
             except Closed as closed:
                 connection.close(closed.code)
+                return
+            except TooLarge:
+                connection.close(Close.TOO_BIG)
                 return
             except TertuliaError as error:
                 connection.post(say.error(error))

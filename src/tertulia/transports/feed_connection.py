@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from tertulia.domain.ids import CONNECTION, new_id
 from tertulia.domain.principal import Principal
 from tertulia.domain.response import Response
-from tertulia.errors import Unauthorized, Unavailable
 from tertulia.ports.conversations import FeedPosition
 from tertulia.transports import feed_messages as say
 from tertulia.transports.feed_hub import UserFeed
@@ -19,6 +16,7 @@ from tertulia.transports.feed_messages import Close
 from tertulia.transports.feed_socket import Socket
 from tertulia.transports.feed_writer import Writer, resumed
 from tertulia.transports.presence import Presence
+from tertulia.transports.recheck import no_longer
 from tertulia.transports.services import Services
 
 
@@ -152,22 +150,5 @@ class Connection:
             await asyncio.sleep(span - stuck)
 
     async def _recheck(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._until_recheck()):
-                    await self._doubted.wait()
-            self._doubted.clear()
-            try:
-                await self.services.accounts.recheck(self.principal)
-            except Unauthorized as error:
-                expired = error.code == "token_expired"
-                self.close(Close.REFRESH if expired else Close.BAD_TOKEN)
-                return
-            except Unavailable:
-                continue
-
-    def _until_recheck(self) -> float:
-        span = self._settings.recheck_seconds
-        if self.principal.expires_at is None:
-            return span
-        return min(span, max(0.05, self.principal.expires_at - time.time()))
+        error = await no_longer(self.services, lambda: self.principal, self._doubted)
+        self.close(Close.REFRESH if error.code == "token_expired" else Close.BAD_TOKEN)

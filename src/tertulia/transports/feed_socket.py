@@ -1,4 +1,4 @@
-"""A WebSocket as the feed uses it: text in both directions, and a close that cannot hang."""
+"""A WebSocket as our endpoints use it: JSON text both ways, and a close that cannot hang."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import Receive, Send
 
-from tertulia.errors import InvalidInput
+from tertulia.errors import InvalidInput, TooLarge
 from tertulia.transports.body import load_json
 from tertulia.transports.feed_messages import MAX_FRAME, Close
 
@@ -22,29 +22,37 @@ class Closed(Exception):
 
 
 class Socket:
-    """Over the ASGI channel of an accepted WebSocket. ``depth``: of the JSON that is taken."""
+    """Over the ASGI channel of an accepted WebSocket. ``depth``: of the JSON that is taken;
+    ``max_bytes``: of one message."""
 
-    def __init__(self, receive: Receive, send: Send, *, depth: int) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, *, depth: int, max_bytes: int = MAX_FRAME
+    ) -> None:
         self._receive = receive
         self._send = send
         self._depth = depth
+        self._max_bytes = max_bytes
+        #: Characters of the last message received.
+        self.received = 0
 
     async def receive(self) -> Mapping[str, Any] | None:
-        """The device's next message; None when it has left.
+        """The client's next message; None when it has left.
 
         Raises:
             InvalidInput: not a JSON object in text; the connection may go on.
-            Closed: longer than a message may be.
+            TooLarge: longer than a message may be; likewise.
         """
         event = await self._receive()
         if event["type"] == "websocket.disconnect":
             return None
         text = event.get("text")
         if text is None:
-            raise InvalidInput("The feed takes text messages only.", code="invalid_message")
+            raise InvalidInput("This socket takes text messages only.", code="invalid_message")
+        self.received = len(text)
         # No character is less than a byte, so most messages need not be encoded to be measured.
-        if len(text) > MAX_FRAME or len(text) * 4 > MAX_FRAME < len(text.encode()):
-            raise Closed(Close.TOO_BIG)
+        most = self._max_bytes
+        if len(text) > most or len(text) * 4 > most < len(text.encode()):
+            raise TooLarge(f"The message is larger than {most} bytes.")
         message = load_json(text, depth=self._depth)
         if not isinstance(message, dict):
             raise InvalidInput("A message is a JSON object.", code="invalid_message")
@@ -58,7 +66,7 @@ class Socket:
         """
         await self._send({"type": "websocket.send", "text": message.decode()})
 
-    async def close(self, code: Close, *, within: float) -> None:
+    async def close(self, code: int, *, within: float) -> None:
         """Say why and end. A peer that reads nothing for ``within`` seconds is left without it."""
         try:
             async with asyncio.timeout(within):
