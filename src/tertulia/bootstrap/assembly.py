@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 
 from tertulia.accounts import AccountService
 from tertulia.adapters.cache.limiter import MemoryLimiter
+from tertulia.adapters.embedding.choice import embedding_of
 from tertulia.adapters.eventlog.sqlite import SqliteEventLog
 from tertulia.adapters.folder import DataFolder
 from tertulia.adapters.keys.file import FileKeys
-from tertulia.adapters.model.registry import ModelRegistry
+from tertulia.adapters.model.registry import FOLDER, ModelRegistry
 from tertulia.adapters.queue.memory import MemoryQueue
 from tertulia.adapters.sealing import AesGcmCipher
 from tertulia.adapters.store.migrations import is_prepared, prepare_sqlite
@@ -22,6 +23,7 @@ from tertulia.adapters.store.sqlite import SqliteEngine
 from tertulia.bootstrap.steering import limits_of, timing_of
 from tertulia.conversations import ConversationService
 from tertulia.errors import Misconfigured
+from tertulia.ports.embedding import Embedding
 from tertulia.ports.judge import Judge
 from tertulia.ports.keys import Cipher
 from tertulia.settings import Settings
@@ -63,6 +65,7 @@ class Node:
     services: Services
     worker: Worker
     models: ModelRegistry
+    embedding: Embedding | None
 
 
 @asynccontextmanager
@@ -146,6 +149,10 @@ async def node(
         )
         services = await _services(settings, kept, parts, draining)
         stack.callback(services.accounts.close)
+        embedding = embedding_of(settings, kept.folder.path / FOLDER)
+        if embedding is not None:
+            stack.push_async_callback(embedding.close)
+            services = replace(services, embedding=embedding)
         if settings.models.scripted:
             services = replace(services, scripted_calls=models.calls)
         worker = Worker(parts)
@@ -153,7 +160,7 @@ async def node(
         await worker.resume()
         worker.start()
         stack.push_async_callback(worker.stop)
-        yield Node(services, worker, models)
+        yield Node(services, worker, models, embedding)
 
 
 async def _services(

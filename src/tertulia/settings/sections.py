@@ -75,6 +75,9 @@ class Limits(Section):
     instruction_chars: PositiveInt = Field(
         32_768, description="Longest instructions of a request or of a user, in characters."
     )
+    embedding_chars: PositiveInt = Field(
+        1_000_000, description="Texts of one request for embeddings, in characters."
+    )
     json_depth: PositiveInt = Field(64, description="Deepest nesting of a JSON body.")
     connections_per_user: PositiveInt = Field(
         20, description="Open feed connections and streams of one user."

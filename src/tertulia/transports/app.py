@@ -12,6 +12,7 @@ from tertulia.transports import (
     chat_completions,
     conversations_routes,
     diagnostics,
+    embeddings,
     errors,
     feed,
     health,
@@ -68,6 +69,7 @@ def create_app(services: Services) -> FastAPI:
         responses,
         chat_completions,
         diagnostics,
+        embeddings,
         health,
     ):
         app.include_router(part.router)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
 
+from tertulia.ports.embedding import Embedding
 from tertulia.ports.limiter import Limiter
 from tertulia.settings import Settings
 from tertulia.transports.feed_hub import FeedHub
@@ -45,6 +46,8 @@ class Services:
     feed: FeedHub = field(default_factory=FeedHub)
     #: What the scripted model was called for; None where it is not offered.
     scripted_calls: Callable[[], Sequence[object]] | None = None
+    #: None: the setting says that nothing is embedded.
+    embedding: Embedding | None = None
 
 
 def services_of(connection: HTTPConnection) -> Services:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import math
-import sys
-from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,6 +13,7 @@ import msgspec
 import structlog
 
 from tertulia.adapters.model.openai_errors import error_from_status, garbage
+from tertulia.domain.vector import WIDTH, numbers, unit
 from tertulia.errors import ContextTooLong, ModelError, ModelUnavailable
 from tertulia.ports.embedding import Embedded, EmbeddingInfo, Kind
 from tertulia.ports.model import ModelState
@@ -165,10 +163,10 @@ class OpenAIEmbedding:
             raise garbage(name, f"{len(answer.data)} embeddings for {count} texts")
         vectors = [_unit(by_index[index].embedding) for index in range(count)]
         sizes = {len(vector) for vector in vectors if vector is not None}
-        known = {4 * self.info.dimensions} if self.info.dimensions else sizes
+        known = {WIDTH * self.info.dimensions} if self.info.dimensions else sizes
         if None in vectors or len(sizes) != 1 or sizes != known:
             raise garbage(name, "embeddings that are none, or of several sizes")
-        self.info = replace(self.info, dimensions=sizes.pop() // 4)
+        self.info = replace(self.info, dimensions=sizes.pop() // WIDTH)
         return [vector for vector in vectors if vector is not None]
 
     def _open(self) -> aiohttp.ClientSession:
@@ -189,19 +187,9 @@ class OpenAIEmbedding:
 def _unit(sent: list[float] | str) -> bytes | None:
     """A vector of length 1; None for what is no direction."""
     try:
-        numbers = array("f", sent if isinstance(sent, list) else base64.b64decode(sent))
+        return unit(numbers(base64.b64decode(sent)) if isinstance(sent, str) else sent)
     except (binascii.Error, ValueError, OverflowError):
         return None
-    if isinstance(sent, str) and sys.byteorder == "big":
-        numbers.byteswap()
-    length = math.hypot(*numbers)
-    if not numbers or not math.isfinite(length) or length == 0:
-        return None
-    if abs(length - 1) > 1e-4:
-        numbers = array("f", (number / length for number in numbers))
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers.tobytes()
 
 
 def _counted(answer: _Answer, texts: Sequence[str]) -> int:
