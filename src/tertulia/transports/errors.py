@@ -34,7 +34,6 @@ _DESCRIPTIONS = {
     429: "Too many; `Retry-After` says when to come back.",
     500: "The server failed; its log knows more under the request id.",
     502: "The model, or the server it runs on, failed.",
-    502: "The model, or the server that it runs on, failed.",
     503: "A part does not answer; `Retry-After` says when to come back.",
 }
 
