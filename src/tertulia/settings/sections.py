@@ -84,7 +84,7 @@ class Limits(Section):
     )
     socket_seconds: PositiveFloat = Field(
         3600,
-        description="How long one WebSocket of `/v1/responses` may last; the standard says an hour.",
+        description="How long one WebSocket of `/v1/responses` may last.",
     )
 
 
