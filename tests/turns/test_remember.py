@@ -6,6 +6,9 @@ from dataclasses import replace
 
 from tests.turns.house import Declaring, House
 
+#: Too long to be a title of its own.
+LONG = "echo: " + "hello " * 12
+
 
 async def title(house: House, conversation_id: str) -> tuple[str | None, str | None]:
     held = await house.parts.store.conversation(house.user.user_id, conversation_id)
@@ -39,9 +42,15 @@ async def test_a_weak_model_titles_nothing(house: House) -> None:
     assert await title(house, conversation) == ("echo: hello", "message")
 
 
+async def test_a_message_that_is_a_title_costs_no_second_call(house: House) -> None:
+    conversation = await answered(capable(house), "echo: hello")
+    assert await title(house, conversation) == ("echo: hello", "message")
+    assert len(house.models.calls()) == 1
+
+
 async def test_a_capable_model_titles_after_the_first_answer(house: House) -> None:
     other = capable(house)
-    conversation = await answered(other, "echo: hello")
+    conversation = await answered(other, LONG)
     named, source = await title(house, conversation)
     assert source == "model"
     assert named
@@ -53,7 +62,7 @@ async def test_a_title_of_the_users_own_stays(house: House) -> None:
     worker = other.work()
     conversation = await house.conversation()
     await house.parts.store.update_conversation(house.user.user_id, conversation, title="Mine")
-    response = await other.say("echo: hello", conversation_id=conversation)
+    response = await other.say(LONG, conversation_id=conversation)
     await other.end(response.id)
     await worker.stop()
     assert await title(house, conversation) == ("Mine", "user")
@@ -71,21 +80,17 @@ async def test_a_model_that_fails_leaves_the_title_from_the_message(house: House
             return super().get(model_id, admin=admin)
 
     failing = capable(house).with_(models=Failing(house.parts.models, capable=True))
-    conversation = await answered(failing, "echo: hello")
-    assert await title(house, conversation) == ("echo: hello", "message")
+    conversation = await answered(failing, LONG)
+    named, source = await title(house, conversation)
+    assert (named or "").endswith("hello…")
+    assert source == "message"
 
 
 async def test_only_the_first_answer_is_titled(house: House) -> None:
     other = capable(house)
-    conversation = await answered(other, "echo: one")
+    conversation = await answered(other, LONG)
     worker = other.work()
-    second = await other.say("echo: two", conversation_id=conversation)
+    second = await other.say(LONG, conversation_id=conversation)
     await other.end(second.id)
     await worker.stop()
     assert len(house.models.calls()) == 3
-
-
-async def test_an_answer_without_words_gives_no_title(house: House) -> None:
-    other = capable(house)
-    conversation = await answered(other, 'echo: ""')
-    assert (await title(house, conversation))[1] in ("message", "model")

@@ -13,6 +13,8 @@ TITLE_STRENGTH: Mapping[str | None, int] = {None: 0, "message": 1, "model": 2, "
 
 #: Longest title that is derived from a message, in characters.
 DERIVED_TITLE_CHARS = 60
+#: Ends a derived title that is only the beginning of what was said.
+CUT = "…"
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,5 +88,5 @@ def derived_title(text: str) -> str | None:
             return title
         cut = title[: DERIVED_TITLE_CHARS - 1]
         at_word = cut.rsplit(" ", 1)[0]
-        return (at_word if len(at_word) > DERIVED_TITLE_CHARS // 2 else cut) + "…"
+        return (at_word if len(at_word) > DERIVED_TITLE_CHARS // 2 else cut) + CUT
     return None

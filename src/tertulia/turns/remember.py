@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 
-from tertulia.domain.conversation import TITLE_STRENGTH, derived_title
+from tertulia.domain.conversation import CUT, TITLE_STRENGTH, derived_title
 from tertulia.domain.item import Message as MessageItem
 from tertulia.domain.response import Response
 from tertulia.errors import TertuliaError
@@ -27,6 +27,8 @@ _PROMPT = (
 async def entitle(parts: Parts, response: Response) -> str | None:
     """Let a capable model title a conversation after its first answer; None when it needs none.
 
+    A message short enough to be its own title is one: a second call of the model, which is paid
+    for as the answer is, would hardly better it.
     Never raises for a model or store that fails: the title from the message stays.
     """
     if response.conversation_id is None or response.status != "completed":
@@ -40,6 +42,8 @@ async def entitle(parts: Parts, response: Response) -> str | None:
         user_id, conversation_id = response.user_id, response.conversation_id
         conversation = await parts.store.conversation(user_id, conversation_id)
         if TITLE_STRENGTH[conversation.title_source] >= TITLE_STRENGTH["model"]:
+            return None
+        if conversation.title is not None and not conversation.title.endswith(CUT):
             return None
         node = await parts.store.get(user_id, response.id)
         spoken = [i for i in (*node.input, *node.output) if isinstance(i, MessageItem)]
