@@ -132,3 +132,27 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
 def test_nobody_else_can_read_a_new_database(path: Path) -> None:
     prepare_sqlite(path)
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_logs_are_the_same_when_their_rows_become_chains_and_back(path: Path) -> None:
+    run.upgrade(_url(path), "0002")
+    logs = [("resp_1", 5, None), ("resp_2", 1, 7.0), ("resp_3", None, None)]
+    frames = [("resp_1", 0, 1), ("resp_2", 0, 1), ("resp_1", 2, 4), ("resp_1", 5, 5)]
+    with sqlite3.connect(path) as connection:
+        connection.executemany("INSERT INTO logs VALUES (?, 'user_1', 1, ?, ?, 3.0)", logs)
+        connection.executemany("INSERT INTO frames VALUES (?, ?, ?, 'user_1', x'00')", frames)
+        before = sorted(connection.iterdump())
+    run.upgrade(_url(path), "0003")
+    with sqlite3.connect(path) as connection:
+        found = connection.execute(
+            "WITH RECURSIVE way(log, id) AS (SELECT response_id, tail FROM logs "
+            "UNION ALL SELECT log, previous FROM way JOIN frames USING (id)) "
+            "SELECT log, first_number, last_number FROM way JOIN frames USING (id) "
+            "WHERE log = response_id ORDER BY id"
+        ).fetchall()
+    assert found == sorted(frames)
+    run.downgrade(_url(path), "0002")
+    with sqlite3.connect(path) as connection:
+        assert [s for s in sorted(connection.iterdump()) if s.startswith("INSERT")] == [
+            s for s in before if s.startswith("INSERT")
+        ]

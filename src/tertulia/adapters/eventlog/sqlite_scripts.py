@@ -5,29 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from tertulia.adapters.eventlog.admit import Held, admit, begins
 from tertulia.adapters.store.schema import frames as _frames
 from tertulia.adapters.store.schema import logs as _logs
+from tertulia.adapters.store.scripts.log_rows import erase_log, way
 from tertulia.adapters.store.scripts.sealer import Sealer
-from tertulia.adapters.store.statement import Script, Statement
+from tertulia.adapters.store.statement import Rows, Script, Statement
 from tertulia.domain.frame import Frame, pack, unpack
 from tertulia.errors import Fenced
 
 #: Rows read at a time: some 300 bytes each, a delta or two.
 _NEWEST_ROWS: Final = 2048
-_AFTER_ROWS: Final = 256
+_AFTER_ROWS: Final = 512
+_ALL_ROWS: Final = 1 << 40
 #: Logs erased in one transaction: some 3 µs a row, of which a long answer has a thousand, while
 #: appends wait.
 _ERASED_AT_ONCE: Final = 10
 
 _of_response = _logs.c.response_id == bindparam("response_id")
 _of_user = _logs.c.user_id == bindparam("user_id")
-_last = bindparam("last", type_=_logs.c.last_number.type)
 
 _HELD = Statement(
-    select(_logs.c.attempt, _logs.c.last_number, _logs.c.ended_at).where(_of_response, _of_user)
+    select(_logs.c.attempt, _logs.c.last_number, _logs.c.ended_at, _logs.c.tail).where(
+        _of_response, _of_user
+    )
 )
 _BEGIN = Statement(insert(_logs))
 _FENCE = Statement(
@@ -35,62 +38,62 @@ _FENCE = Statement(
     .where(_of_response)
     .values(attempt=bindparam("attempt"), updated_at=bindparam("now"))
 )
-_written = {"last_number": _last, "ended_at": bindparam("ended"), "updated_at": bindparam("now")}
 _WRITE = Statement(
-    update(_logs).where(_of_response).values(attempt=bindparam("attempt"), **_written)
+    update(_logs)
+    .where(_of_response)
+    .values(
+        attempt=bindparam("attempt"),
+        last_number=bindparam("last", type_=_logs.c.last_number.type),
+        tail=bindparam("id", type_=_logs.c.tail.type),
+        ended_at=bindparam("ended"),
+        updated_at=bindparam("now"),
+    )
+)
+_row = ("previous", "response_id", "user_id", "first_number", "last_number", "body")
+_INSERT = Statement(
+    insert(_frames).values({name: bindparam(name) for name in _row}).returning(_frames.c.id)
 )
 #: The same where nothing is amiss, without looking first.
-_ADVANCE = Statement(
-    update(_logs)
-    .where(
-        _of_response,
-        _of_user,
-        _logs.c.attempt == bindparam("attempt"),
-        _logs.c.last_number == bindparam("previous"),
-        _logs.c.ended_at.is_(None),
+_INSERT_NEXT = Statement(
+    insert(_frames)
+    .from_select(
+        _row,
+        select(
+            _logs.c.tail,
+            _logs.c.response_id,
+            _logs.c.user_id,
+            *(bindparam(name, type_=_frames.c[name].type) for name in _row[3:]),
+        ).where(
+            _of_response,
+            _of_user,
+            _logs.c.attempt == bindparam("attempt"),
+            _logs.c.last_number == bindparam("expected"),
+            _logs.c.ended_at.is_(None),
+        ),
     )
-    .values(_written)
-    .returning(_logs.c.attempt)
+    .returning(_frames.c.id)
 )
-_INSERT = Statement(insert(_frames))
 
-_of_log = (
-    _frames.c.response_id == bindparam("response_id"),
-    _frames.c.user_id == bindparam("user_id"),
+_way = way(_of_response & _of_user, bounded=True)
+_ROWS = Statement(
+    select(_frames.c.first_number, _frames.c.body)
+    .where(_frames.c.id.in_(select(_way.c.id)))
+    .order_by(_frames.c.id)
+    .limit(bindparam("limit", type_=_frames.c.id.type))
 )
-_rows = select(_frames.c.first_number, _frames.c.body)
-_NEWEST = Statement(
-    _rows.where(*_of_log).order_by(_frames.c.first_number.desc()).limit(_NEWEST_ROWS)
-)
-_before = _frames.alias()
-#: The row that holds a number is the last that begins at or before it.
-_start = (
-    select(func.max(_before.c.first_number))
-    .where(
-        _before.c.response_id == bindparam("response_id"),
-        _before.c.first_number <= bindparam("number"),
-    )
-    .scalar_subquery()
-)
-_AFTER = Statement(
-    _rows.where(*_of_log, _frames.c.first_number >= func.coalesce(_start, 0))
-    .order_by(_frames.c.first_number)
-    .limit(_AFTER_ROWS)
-)
-_ALL = Statement(_rows.where(*_of_log).order_by(_frames.c.first_number))
 
-_OUTLIVED = Statement(
+_ENDED = Statement(
+    select(_logs.c.response_id).where(_logs.c.ended_at < bindparam("before")).limit(_ERASED_AT_ONCE)
+)
+_LEFT = Statement(
     select(_logs.c.response_id)
-    .where(_logs.c.updated_at < bindparam("before"))
+    .where(_logs.c.ended_at.is_(None), _logs.c.updated_at < bindparam("before"))
     .limit(_ERASED_AT_ONCE)
 )
-_ids: BindParameter[Any] = bindparam("ids", expanding=True)
-_ERASE_FRAMES = Statement(delete(_frames).where(_frames.c.response_id.in_(_ids)))
-_ERASE_LOGS = Statement(delete(_logs).where(_logs.c.response_id.in_(_ids)))
 
 
 def raise_fence(user_id: str, response_id: str, attempt: int, now: float) -> Script[None]:
-    held = yield from _held(user_id, response_id)
+    held, _ = yield from _held(user_id, response_id)
     if held is None:
         yield from _begin(user_id, response_id, attempt, now)
     elif held.attempt > attempt:
@@ -110,46 +113,64 @@ def append(
 ) -> Script[Sequence[Frame] | None]:
     """The frames that were new; None: there is no log."""
     user_id = sealer.user_id
-    fresh = frames
-    written = {"response_id": response_id, "attempt": attempt, **_state(frames, now)}
-    expected = {"user_id": user_id, "previous": _previous(frames), **written}
-    if not (_unbroken(frames) and (yield _ADVANCE, expected)):
-        held = yield from _held(user_id, response_id)
-        if held is None:
-            if not (may_begin and begins(attempt, frames)):
-                return None
-            held = yield from _begin(user_id, response_id, attempt, now)
-        fresh = admit(response_id, held, attempt, frames)
-        if not fresh:
-            return fresh
-        yield _WRITE, written
-    first = fresh[0].sequence_number
-    row = {
+    now_last = frames[-1]
+    written = {
         "response_id": response_id,
-        "first_number": first,
-        "last_number": fresh[-1].sequence_number,
-        "user_id": user_id,
-        "body": sealer.seal("frames", response_id, str(first), pack(fresh)),
+        "attempt": attempt,
+        "last": now_last.sequence_number,
+        "ended": now if now_last.terminal else None,
+        "now": now,
     }
-    yield _INSERT, row
+    if unbroken(frames):
+        row = _row_of(sealer, response_id, frames)
+        expected = {**row, "attempt": attempt, "expected": previous_of(frames)}
+        found = yield _INSERT_NEXT, expected
+        if found:
+            yield _WRITE, {**written, "id": found[0][0]}
+            return frames
+    held, tail = yield from _held(user_id, response_id)
+    if held is None:
+        if not (may_begin and begins(attempt, frames)):
+            return None
+        held = yield from _begin(user_id, response_id, attempt, now)
+    fresh = admit(response_id, held, attempt, frames)
+    if fresh:
+        row = {**_row_of(sealer, response_id, fresh), "previous": tail}
+        ((row_id,),) = yield _INSERT, row
+        yield _WRITE, {**written, "id": row_id}
     return fresh
 
 
+def _row_of(sealer: Sealer, response_id: str, frames: Sequence[Frame]) -> dict[str, Any]:
+    first = frames[0].sequence_number
+    return {
+        "response_id": response_id,
+        "user_id": sealer.user_id,
+        "first_number": first,
+        "last_number": frames[-1].sequence_number,
+        "body": sealed(sealer, response_id, frames),
+    }
+
+
+def sealed(sealer: Sealer, response_id: str, frames: Sequence[Frame]) -> bytes:
+    """The body of one row."""
+    return sealer.seal("frames", response_id, str(frames[0].sequence_number), pack(frames))
+
+
 def all_frames(sealer: Sealer, response_id: str) -> Script[list[Frame]]:
-    rows = yield _ALL, {"response_id": response_id, "user_id": sealer.user_id}
-    return _opened(sealer, response_id, rows)
+    return _opened(sealer, response_id, (yield from _rows(sealer, response_id)))
 
 
 def newest(sealer: Sealer, response_id: str) -> Script[tuple[list[Frame], bool]]:
     """The last frames, and whether there may be others before them."""
-    rows = yield _NEWEST, {"response_id": response_id, "user_id": sealer.user_id}
-    return _opened(sealer, response_id, rows[::-1]), len(rows) == _NEWEST_ROWS
+    rows = yield from _rows(sealer, response_id, reach=_NEWEST_ROWS)
+    return _opened(sealer, response_id, rows), len(rows) == _NEWEST_ROWS
 
 
 def after(sealer: Sealer, response_id: str, number: int | None) -> Script[list[Frame] | None]:
     """Some frames after ``number``; None when it is not held."""
-    where = {"response_id": response_id, "user_id": sealer.user_id}
-    rows = yield _AFTER, {**where, "number": -1 if number is None else number}
+    at = -1 if number is None else number
+    rows = yield from _rows(sealer, response_id, number=at, limit=_AFTER_ROWS)
     frames = _opened(sealer, response_id, rows)
     if number is None:
         return frames
@@ -160,50 +181,60 @@ def after(sealer: Sealer, response_id: str, number: int | None) -> Script[list[F
 
 
 def erase(response_ids: Sequence[str]) -> Script[Sequence[str]]:
-    yield _ERASE_FRAMES, {"ids": response_ids}
-    yield _ERASE_LOGS, {"ids": response_ids}
+    for response_id in response_ids:
+        yield from erase_log(response_id)
     return response_ids
 
 
 def erase_outlived(before: float) -> Script[Sequence[str]]:
-    """Some logs last written before that time; their ids."""
-    ids = [response_id for (response_id,) in (yield _OUTLIVED, {"before": before})]
+    """Some logs that ended, or were last written, before that time; their ids."""
+    rows = yield _ENDED, {"before": before}
+    if not rows:
+        rows = yield _LEFT, {"before": before}
+    ids = [response_id for (response_id,) in rows]
     if ids:
         yield from erase(ids)
     return ids
 
 
-def _held(user_id: str, response_id: str) -> Script[Held | None]:
+def _rows(
+    sealer: Sealer,
+    response_id: str,
+    *,
+    number: int = -1,
+    reach: int = _ALL_ROWS,
+    limit: int = _ALL_ROWS,
+) -> Script[Rows]:
+    """The first ``limit`` of the last ``reach`` rows, from the one that holds ``number``."""
+    where = {"response_id": response_id, "user_id": sealer.user_id}
+    return (yield _ROWS, {**where, "number": number, "rows": reach, "limit": limit})
+
+
+def _held(user_id: str, response_id: str) -> Script[tuple[Held | None, int | None]]:
+    """What the log says of itself, and its newest row."""
     rows = yield _HELD, {"response_id": response_id, "user_id": user_id}
     if not rows:
-        return None
-    attempt, last, ended_at = rows[0]
-    return Held(attempt, last, ended_at is not None)
+        return None, None
+    attempt, last, ended_at, tail = rows[0]
+    return Held(attempt, last, ended_at is not None), tail
 
 
 def _begin(user_id: str, response_id: str, attempt: int, now: float) -> Script[Held]:
     row = {"response_id": response_id, "user_id": user_id, "attempt": attempt}
-    yield _BEGIN, {**row, "last_number": None, "ended_at": None, "updated_at": now}
+    yield _BEGIN, {**row, "last_number": None, "tail": None, "ended_at": None, "updated_at": now}
     return Held(attempt, None, ended=False)
 
 
-def _state(frames: Sequence[Frame], now: float) -> dict[str, int | float | None]:
-    last = frames[-1]
-    return {
-        "last": last.sequence_number,
-        "ended": now if last.terminal else None,
-        "now": now,
-    }
-
-
-def _previous(frames: Sequence[Frame]) -> int:
+def previous_of(frames: Sequence[Frame]) -> int:
+    """The number that the log must have come to for these to follow."""
     first = frames[0]
     return first.sequence_number - 1 if first.continues is None else first.continues
 
 
-def _unbroken(frames: Sequence[Frame]) -> bool:
+def unbroken(frames: Sequence[Frame]) -> bool:
+    """Whether they follow each other without a gap."""
     first = frames[0].sequence_number
-    return all(
+    return len(frames) == 1 or all(
         f.sequence_number == number and (f.continues is None or number == first)
         for number, f in enumerate(frames, first)
     )

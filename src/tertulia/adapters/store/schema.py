@@ -252,18 +252,23 @@ logs = Table(
     Column("user_id", ID, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("last_number", BigInteger),
-    Column("ended_at", Double),
-    Column("updated_at", Double, nullable=False, index=True),
+    # Its newest row in `frames`.
+    Column("tail", BigInteger),
+    Column("ended_at", Double, index=True),
+    Column("updated_at", Double, nullable=False),
     sqlite_with_rowid=False,
 )
 
+# Appended at the end and never looked for: every row names the one before it in its log. An index
+# by response would dirty a page for each answer under way, eight times what is written.
 frames = Table(
     "frames",
     metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("previous", BigInteger),
     Column("response_id", ID, nullable=False),
+    Column("user_id", ID, nullable=False),
     Column("first_number", BigInteger, nullable=False),
     Column("last_number", BigInteger, nullable=False),
-    Column("user_id", ID, nullable=False),
     Column("body", SEALED, nullable=False),
-    PrimaryKeyConstraint("response_id", "first_number"),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import bindparam, delete, select, update
 
-from tertulia.adapters.store.schema import frames, items, logs, responses
+from tertulia.adapters.store.schema import items, responses
 from tertulia.adapters.store.scripts.conversation_rows import (
     announce_conversation,
     announce_head,
@@ -17,6 +17,7 @@ from tertulia.adapters.store.scripts.conversation_rows import (
     save_conversation,
 )
 from tertulia.adapters.store.scripts.items import INPUT, OUTPUT
+from tertulia.adapters.store.scripts.log_rows import erase_log
 from tertulia.adapters.store.scripts.records import ANSWER, Record, lock_response
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.scripts.user_lock import Committed, lock_user
@@ -32,8 +33,6 @@ _ERASE_ITEMS = Statement(
 _READERS_OF_INPUT = Statement(
     select(_r.id).where(_r.input_of == bindparam("id"), _r.erased_at.is_(None)).limit(1)
 )
-_ERASE_FRAMES = Statement(delete(frames).where(frames.c.response_id == bindparam("id")))
-_ERASE_LOG = Statement(delete(logs).where(logs.c.response_id == bindparam("id")))
 _CHILDREN = Statement(select(_r.id).where(_r.previous_response_id == bindparam("id")).limit(1))
 _BURY = Statement(
     update(responses).where(_this).values(request=None, error=None, erased_at=bindparam("now"))
@@ -98,9 +97,3 @@ def erase_response(record: Record, now: float) -> Script[None]:
             return
         parent = yield from lock_response(at.previous_response_id)
         at = parent if parent is not None and parent.erased_at is not None else None
-
-
-def erase_log(response_id: str) -> Script[None]:
-    """The co-located log; where it is elsewhere there is nothing to find here."""
-    yield _ERASE_FRAMES, {"id": response_id}
-    yield _ERASE_LOG, {"id": response_id}

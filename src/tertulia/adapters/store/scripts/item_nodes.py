@@ -14,8 +14,8 @@ from tertulia.adapters.store.scripts.conversation_rows import (
     lock_conversation,
     save_conversation,
 )
-from tertulia.adapters.store.scripts.erase import erase_log
 from tertulia.adapters.store.scripts.items import INPUT, OUTPUT, open_item, put_items
+from tertulia.adapters.store.scripts.log_rows import erase_log
 from tertulia.adapters.store.scripts.records import INSERT, ITEMS, lock_response, new_row
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.scripts.user_lock import Committed, UserLock, lock_user
