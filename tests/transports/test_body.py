@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.support.served import Served, error_of
 
 from tertulia.errors import InvalidInput
+from tertulia.settings import Limits
 from tertulia.transports.body import load_json
 
 JSON = {"content-type": "application/json"}
@@ -98,7 +99,7 @@ async def test_large_bodies_are_refused(served: Served, path: str) -> None:
 
 
 async def test_the_limit_is_exact(ann: httpx.AsyncClient) -> None:
-    limit = 4 * 2**20
+    limit = Limits().body_bytes
     exact = b'{"title": "x"}'.ljust(limit)
     assert (await ann.post("/v1/conversations", content=exact, headers=JSON)).status_code == 200
     error_of(await ann.post("/v1/conversations", content=exact + b" ", headers=JSON), 413)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.support.images import PIXEL, data_url, gif, png
 
 from tertulia.domain.item import (
     FunctionCall,
     FunctionCallOutput,
     InputImage,
     InputText,
+    ItemReference,
     Message,
     OutputText,
     Reasoning,
@@ -23,8 +24,6 @@ from tertulia.errors import InvalidInput
 from tertulia.ports.turns import HEAD
 from tertulia.settings.sections import Limits
 from tertulia.transports import wire
-
-PIXEL = "data:image/png;base64," + base64.b64encode(b"\x89PNG not really").decode()
 
 FUNCTION = {"type": "function", "name": "look_up", "parameters": {"type": "object"}}
 
@@ -84,6 +83,22 @@ def test_every_kind_of_item_is_read() -> None:
     assert answered.status == "incomplete"
     assert answered.content == (OutputText(text="A"), Refusal(refusal="No"))
     assert plain.content == (OutputText(text="B"),)
+
+
+def test_files_and_stored_items_are_referred_to_by_id() -> None:
+    photo = {"type": "input_image", "file_id": "file-1", "detail": "high", "image_url": None}
+    given = parse(input=[*said(photo), {"type": "item_reference", "id": "fc_1"}, {"id": "msg_1"}])
+    message, call, told = given.ask.input
+    assert isinstance(message, Message)
+    assert message.content == (InputImage(file_id="file-1", detail="high"),)
+    assert (call, told) == (ItemReference(id="fc_1"), ItemReference(id="msg_1"))
+
+
+def test_the_size_of_an_image_is_limited() -> None:
+    body = {"input": said({"type": "input_image", "image_url": data_url(png(note="x" * 2000))})}
+    assert wire.parse_create(body, Limits(image_bytes=4000)).ask.input
+    with pytest.raises(InvalidInput, match="more than 1000 bytes"):
+        wire.parse_create(body, Limits(image_bytes=1000))
 
 
 @pytest.mark.parametrize(
@@ -176,11 +191,26 @@ def test_null_means_absent() -> None:
         ({"input": said({"type": "input_image", "image_url": "data:text/html;base64,YQ=="})},
          "input[0].content[0].image_url"),
         ({"input": said({"type": "input_image"})}, "input[0].content[0].image_url"),
-        ({"input": said({"type": "input_image", "file_id": "f"})}, "input[0].content[0].file_id"),
+        ({"input": said({"type": "input_image", "image_url": data_url(b"no image")})},
+         "input[0].content[0].image_url"),
+        ({"input": said({"type": "input_image", "image_url": data_url(gif(), "png")})},
+         "input[0].content[0].image_url"),
+        ({"input": said({"type": "input_image", "file_id": "f", "image_url": PIXEL})},
+         "input[0].content[0].file_id"),
+        ({"input": said({"type": "input_image", "file_id": ""})},
+         "input[0].content[0].file_id"),
+        ({"input": said({"type": "input_image", "image_url": PIXEL, "detail": "best"})},
+         "input[0].content[0].detail"),
+        ({"input": said(*[{"type": "input_image", "image_url": PIXEL}] * 17)}, "input[0]"),
+        ({"input": said(*[{"type": "input_image", "image_url": PIXEL}] * 9) * 2}, "input[1]"),
+        ({"input": [{"type": "function_call_output", "call_id": "c", "output": [
+            {"type": "input_image", "image_url": "https://example.org/a.png"}]}]},
+         "input[0].output[0].image_url"),
         ({"input": said({"type": "input_image", "image_url": PIXEL}, role="system")},
          "input[0].content[0]"),
-        ({"input": [{"id": "msg_1"}]}, "input[0]"),
-        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0].type"),
+        ({"input": [{"id": 1}]}, "input[0].id"),
+        ({"input": [{"type": "item_reference"}]}, "input[0].id"),
+        ({"input": [{"type": "item_reference", "id": ""}]}, "input[0].id"),
         ({"input": [{"type": "function_call", "call_id": "c", "name": "a b", "arguments": ""}]},
          "input[0].name"),
         ({"input": [{"type": "function_call", "name": "a", "arguments": ""}]}, "input[0].call_id"),

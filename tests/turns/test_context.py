@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import pytest
+from tests.support.images import PIXEL, data_url, png
 
+from tertulia.domain.image import tokens as image_tokens
 from tertulia.domain.item import (
     FunctionCall,
     FunctionCallOutput,
@@ -22,7 +24,8 @@ from tertulia.errors import ContextTooLong, InvalidInput
 from tertulia.ports.model import ImagePart, ModelInfo, ToolCall, ToolOutput
 from tertulia.ports.model import Message as Sent
 from tertulia.ports.turns import Node
-from tertulia.turns.context import IMAGE_TOKENS, Context, assemble
+from tertulia.turns.context import Context, assemble
+from tertulia.turns.images import UNSEEN
 
 
 @dataclass
@@ -175,13 +178,59 @@ def test_images_and_refusals() -> None:
         content=(InputText(text="look"), InputImage(image_url="data:image/png;base64,AA")),
     )
     refused = Message(id="m", role="assistant", content=(Refusal(refusal="no"),))
-    wide = Counting(replace(MODEL.info, context_window=4000))
+    wide = Counting(replace(MODEL.info, context_window=4000, images=True))
     context = assembled([node(said=[image], got=[refused]), node(said=[user("b")])], wide)
     first = context.call.entries[0]
     assert isinstance(first, Sent)
     assert isinstance(first.parts[1], ImagePart)
-    assert context.tokens > IMAGE_TOKENS
+    assert context.tokens > image_tokens(None)
     assert texts(context)[1] == ("assistant", "no")
+
+
+SEEING = Counting(replace(MODEL.info, context_window=9000, images=True))
+PICTURE = InputImage(image_url=PIXEL)
+
+
+def shown(*content: InputText | InputImage) -> Message:
+    return Message(id="m", role="user", content=content)
+
+
+def test_a_model_without_eyes_is_told_in_words() -> None:
+    call = FunctionCall(id="f", call_id="c", name="n", arguments="{}")
+    output = FunctionCallOutput(id="o", call_id="c", output=(PICTURE,))
+    context = assembled([node(said=[shown(PICTURE)], got=[call]), node(said=[output])])
+    assert texts(context) == [("user", UNSEEN)]
+    assert context.call.entries[-1] == ToolOutput("c", UNSEEN)
+
+
+def test_images_of_tools_follow_the_last_output() -> None:
+    calls: list[Item] = [
+        FunctionCall(id="f", call_id=c, name="n", arguments="{}") for c in ("c1", "c2")
+    ]
+    seen = FunctionCallOutput(
+        id="o", call_id="c1", output=(InputText(text="here"), PICTURE, PICTURE)
+    )
+    bare = FunctionCallOutput(id="o", call_id="c2", output=(PICTURE,))
+    branch = [node(said=[user("q")], got=calls), node(said=[seen, bare, user("and?")])]
+    entries = assembled(branch, SEEING).call.entries
+    assert entries[3:5] == [ToolOutput("c1", "here"), ToolOutput("c2", "[an image: see below]")]
+    first, second, last = entries[5:]
+    assert isinstance(first, Sent)
+    assert isinstance(second, Sent)
+    assert isinstance(last, Sent)
+    assert first.parts[1:] == (ImagePart(PIXEL), ImagePart(PIXEL))
+    assert second.parts[1:] == (ImagePart(PIXEL),)
+    assert ("c1" in first.text, "c2" in second.text, last.text) == (True, True, "and?")
+
+
+def test_images_count_by_their_size() -> None:
+    large, small = (
+        assembled([node(said=[shown(InputImage(image_url=data_url(png(*size))))])], SEEING).tokens
+        for size in ((1000, 1000), (10, 10))
+    )
+    assert large - small == 3 * 170
+    unknown = assembled([node(said=[shown(InputImage(file_id="file-1"))])], SEEING)
+    assert unknown.tokens == large
 
 
 def test_the_call_carries_what_was_asked() -> None:

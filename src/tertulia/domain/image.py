@@ -73,14 +73,17 @@ def from_data_url(url: str, *, at_most: int) -> tuple[Image, str]:
             "must be a data URL (data:image/png;base64,…; png, jpeg, gif or webp): "
             "this server fetches nothing from elsewhere"
         )
+    too_large = BadImage(f"holds an image of more than {at_most} bytes")
     if (len(url) - head.end()) * 3 // 4 - 2 > at_most:
-        raise BadImage(f"holds an image of more than {at_most} bytes")
+        raise too_large
     try:
         data = base64.b64decode(url[head.end() :], validate=True)
     except (binascii.Error, ValueError) as error:
         raise BadImage("is not valid base64") from error
     if not data:
         raise BadImage("holds no image")
+    if len(data) > at_most:
+        raise too_large
     found = sniff(data)
     # "image/jpg" is no registered type, and yet what many write.
     if found.media_type.removeprefix("image/") != head[1].lower().replace("jpg", "jpeg"):

@@ -59,6 +59,8 @@ class ImagePart:
 
     url: str
     detail: Literal["low", "high", "auto"] = "auto"
+    #: The uploaded file that takes the place of the URL until the call is made: no model sees it.
+    file_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,9 @@ class Limits(Section):
         600, description="Requests a minute from one address, checked before sign-in."
     )
     body_bytes: PositiveInt = Field(
-        12 * 2**20,
-        description="Largest request body, in bytes; uploads have `image_bytes` instead.",
+        9 * 2**20,
+        description="Largest request body but for uploads, in bytes; images in it are a third "
+        "longer than they are.",
     )
     image_bytes: PositiveInt = Field(
         8 * 2**20, description="Largest image, sent in a message or uploaded, in bytes."

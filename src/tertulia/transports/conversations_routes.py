@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from tertulia.conversations import cut, node_resource
 from tertulia.domain.item import Item
+from tertulia.domain.principal import Principal
 from tertulia.transports.auth import Caller, limit_creation
 from tertulia.transports.body import body_of, body_schema
 from tertulia.transports.errors import documented
@@ -18,6 +19,7 @@ from tertulia.transports.reply import listing, reply
 from tertulia.transports.services import Services, services_of
 from tertulia.transports.wire_field import Field as Path
 from tertulia.transports.wire_items import parse_items
+from tertulia.turns.given import resolve
 
 router = APIRouter(tags=["conversations"])
 
@@ -101,7 +103,7 @@ class Tree(BaseModel):
 @router.post(
     _ROOT,
     response_model=ConversationResource,
-    responses=documented(400, 401, 409, 413, 415),
+    responses=documented(400, 401, 404, 409, 413, 415),
     openapi_extra=body_schema(NewConversation, required=False),
 )
 async def create(
@@ -117,7 +119,7 @@ async def create(
         caller.user_id,
         title=body.title,
         metadata=body.metadata,
-        items=_parsed(services, body.items or []),
+        items=await _parsed(services, caller, body.items or []),
         idempotency=idempotency(services, caller, _ROOT, idempotency_key, await request.body()),
     )
     return reply(conversation.resource())
@@ -254,7 +256,7 @@ async def add_items(
     services = services_of(request)
     await limit_creation(services, caller)
     added = await services.conversations.add_items(
-        caller.user_id, conversation_id, _parsed(services, body.items)
+        caller.user_id, conversation_id, await _parsed(services, caller, body.items)
     )
     return _items(added, has_more=False)
 
@@ -284,8 +286,9 @@ async def delete_item(
     return reply(changed.resource())
 
 
-def _parsed(services: Services, items: list[Any]) -> tuple[Item, ...]:
-    return parse_items(Path(items, "items"), message_chars=services.settings.limits.message_chars)
+async def _parsed(services: Services, caller: Principal, items: list[Any]) -> tuple[Item, ...]:
+    given = parse_items(Path(items, "items"), services.settings.limits)
+    return await resolve(services.parts.store, caller.user_id, given, param="items")
 
 
 def _items(items: Any, *, has_more: bool) -> Response:

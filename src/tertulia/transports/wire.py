@@ -63,7 +63,7 @@ def parse_create(body: Mapping[str, Any], limits: Limits) -> Create:
             each.text()
     ask = Ask(
         request=_request(top, limits),
-        input=parse_input(top.get("input"), message_chars=limits.message_chars),
+        input=parse_input(top.get("input"), limits),
         parent=parent,
         conversation_id=conversation,
         regenerate_of=_optional_id(top.get("regenerate_of")),

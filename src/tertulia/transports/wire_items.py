@@ -7,20 +7,20 @@ answer's items as history must not name rows that exist.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from typing import Literal, cast
 
 import msgspec
 
+from tertulia.domain import image
 from tertulia.domain.ids import FUNCTION_CALL, FUNCTION_OUTPUT, MESSAGE, REASONING, new_id
 from tertulia.domain.item import (
     FunctionCall,
     FunctionCallOutput,
+    Given,
     InputImage,
     InputText,
-    Item,
+    ItemReference,
     ItemStatus,
     Message,
     OutputText,
@@ -30,20 +30,18 @@ from tertulia.domain.item import (
     Refusal,
     Role,
     SummaryText,
+    images_of,
 )
+from tertulia.settings.sections import Limits
 from tertulia.transports.wire_field import Field
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
-_IMAGE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,", re.IGNORECASE)
-
-_ITEMS = ("message", "function_call", "function_call_output", "reasoning")
+_ITEMS = ("message", "function_call", "function_call_output", "reasoning", "item_reference")
 
 
-def parse_input(field: Field, *, message_chars: int) -> tuple[Item, ...]:
+def parse_input(field: Field, limits: Limits) -> tuple[Given, ...]:
     """The field ``input``: a string, an array of items, or nothing.
-
-    ``message_chars``: the longest text of one part.
 
     Raises:
         InvalidInput: with the path of what was wrong.
@@ -53,26 +51,38 @@ def parse_input(field: Field, *, message_chars: int) -> tuple[Item, ...]:
     if isinstance(field.value, str):
         if not field.value.strip():
             raise field.wrong("is empty: there is nothing to answer", "empty_message")
-        text = field.text(at_most=message_chars)
+        text = field.text(at_most=limits.message_chars)
         return (Message(id=new_id(MESSAGE), role="user", content=(InputText(text=text),)),)
     if not isinstance(field.value, list):
         raise field.wrong("must be a string or an array of items", "invalid_type")
-    return parse_items(field, message_chars=message_chars)
+    return parse_items(field, limits)
 
 
-def parse_items(field: Field, *, message_chars: int) -> tuple[Item, ...]:
+def parse_items(field: Field, limits: Limits) -> tuple[Given, ...]:
     """An array of items."""
-    return tuple(_item(each, message_chars) for each in field.items())
+    given: list[Given] = []
+    images = 0
+    for each in field.items():
+        given.append(_item(each, limits))
+        images += len(images_of(given[-1]))
+        if images > limits.images_per_request:
+            raise each.wrong(
+                f"brings more than the {limits.images_per_request} images that one request may "
+                "hold",
+                "array_above_max_length",
+            )
+    return tuple(given)
 
 
-def _item(field: Field, chars: int) -> Item:
+def _item(field: Field, limits: Limits) -> Given:
+    chars = limits.message_chars
     kind = field.get("type")
     if kind.missing:
         name = "message" if field.get("role").value is not None else "item_reference"
     else:
         name = kind.text()
     if name == "message":
-        return _message(field, chars)
+        return _message(field, limits)
     if name == "function_call":
         return FunctionCall(
             id=new_id(FUNCTION_CALL),
@@ -85,17 +95,13 @@ def _item(field: Field, chars: int) -> Item:
         return FunctionCallOutput(
             id=new_id(FUNCTION_OUTPUT),
             call_id=field.get("call_id").text(at_least=1, at_most=64),
-            output=_output(field.get("output"), chars),
+            output=_output(field.get("output"), limits),
             status=_status(field.get("status")),
         )
     if name == "reasoning":
         return _reasoning(field, chars)
     if name == "item_reference":
-        raise (field if kind.missing else kind).wrong(
-            "refers to an item, which is not supported: send the item itself, "
-            "or previous_response_id",
-            "unsupported_value",
-        )
+        return ItemReference(id=field.get("id").text(at_least=1, at_most=128))
     raise kind.wrong("must be one of " + ", ".join(_ITEMS))
 
 
@@ -115,16 +121,16 @@ def _status(field: Field) -> ItemStatus:
     return "completed" if said == "completed" else "incomplete"
 
 
-def _message(field: Field, chars: int) -> Message:
+def _message(field: Field, limits: Limits) -> Message:
     role = cast(Role, field.get("role").choice("user", "assistant", "system", "developer"))
     content = field.get("content")
     parts: tuple[Part, ...]
     if isinstance(content.value, str):
-        text = content.text(at_most=chars)
+        text = content.text(at_most=limits.message_chars)
         parts = (OutputText(text=text) if role == "assistant" else InputText(text=text),)
     elif content.missing or isinstance(content.value, list):
         read = _answer_part if role == "assistant" else _input_part
-        parts = tuple(read(each, chars) for each in content.items())
+        parts = tuple(read(each, limits) for each in content.items())
     else:
         raise content.wrong("must be a string or an array of parts", "invalid_type")
     if role in ("system", "developer"):
@@ -138,21 +144,20 @@ def _message(field: Field, chars: int) -> Message:
     )
 
 
-def _input_part(field: Field, chars: int) -> Part:
+def _input_part(field: Field, limits: Limits) -> Part:
     kind = field.get("type")
     name = kind.text()
     if name == "input_text":
-        return InputText(text=field.get("text").text(at_most=chars))
+        return InputText(text=field.get("text").text(at_most=limits.message_chars))
     if name == "input_image":
-        return _image(field)
+        return _image(field, limits)
     if name in ("input_file", "input_video", "input_audio"):
-        raise kind.wrong(
-            f"{name} is not supported: send text, or images as data URLs", "unsupported_value"
-        )
+        raise kind.wrong(f"{name} is not supported: send text or images", "unsupported_value")
     raise kind.wrong("must be one of input_text, input_image")
 
 
-def _answer_part(field: Field, chars: int) -> Part:
+def _answer_part(field: Field, limits: Limits) -> Part:
+    chars = limits.message_chars
     kind = field.get("type")
     name = kind.text()
     if name == "output_text":
@@ -168,39 +173,39 @@ def _answer_part(field: Field, chars: int) -> Part:
     raise kind.wrong("must be one of output_text, refusal in an assistant message")
 
 
-def _image(field: Field) -> InputImage:
-    if not field.get("file_id").missing:
-        raise field.get("file_id").wrong(
-            "is not supported: send the image as a data URL in image_url", "unsupported_value"
-        )
-    return data_image(field.get("image_url"), field.get("detail"))
+def _image(field: Field, limits: Limits) -> InputImage:
+    file_id, url, detail = field.get("file_id"), field.get("image_url"), field.get("detail")
+    if file_id.missing:
+        return data_image(url, detail, image_bytes=limits.image_bytes)
+    if not url.missing:
+        raise file_id.wrong("and image_url are two images: send one of them")
+    name = file_id.text(at_least=1, at_most=128)
+    return InputImage(file_id=name, detail=_detail(detail))
 
 
-def data_image(url: Field, detail: Field) -> InputImage:
-    """An image that is all in its URL."""
-    found = url.text()
-    head = _IMAGE.match(found)
-    if head is None:
-        raise url.wrong(
-            "must be a data URL (data:image/png;base64,…; png, jpeg, gif or webp): "
-            "this server fetches nothing from elsewhere",
-            "unsupported_value",
-        )
+def data_image(url: Field, detail: Field, *, image_bytes: int = 8 * 2**20) -> InputImage:
+    """The image in a ``data:`` URL of at most so many bytes.
+
+    Raises:
+        InvalidInput: another kind of URL, or what is in it is not the image that it says.
+    """
     try:
-        data = base64.b64decode(found[head.end() :], validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise url.wrong("is not valid base64") from error
-    if not data:
-        raise url.wrong("holds no image")
-    chosen = "auto" if detail.missing else detail.choice("low", "high", "auto")
-    return InputImage(image_url=found, detail=cast(Literal["low", "high", "auto"], chosen))
+        _, found = image.from_data_url(url.text(), at_most=image_bytes)
+    except image.BadImage as error:
+        raise url.wrong(str(error), "invalid_image") from error
+    return InputImage(image_url=found, detail=_detail(detail))
 
 
-def _output(field: Field, chars: int) -> str | tuple[Part, ...]:
+def _detail(field: Field) -> Literal["low", "high", "auto"]:
+    chosen = "auto" if field.missing else field.choice("low", "high", "auto")
+    return cast(Literal["low", "high", "auto"], chosen)
+
+
+def _output(field: Field, limits: Limits) -> str | tuple[Part, ...]:
     if isinstance(field.value, str):
-        return field.text(at_most=chars)
+        return field.text(at_most=limits.message_chars)
     if field.missing or isinstance(field.value, list):
-        return tuple(_input_part(each, chars) for each in field.items())
+        return tuple(_input_part(each, limits) for each in field.items())
     raise field.wrong("must be a string or an array of parts", "invalid_type")
 
 

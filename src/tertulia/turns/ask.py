@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tertulia.domain.item import Item
+from tertulia.domain.item import Given
 from tertulia.domain.response import Request
 from tertulia.ports.turns import HEAD, Idempotency
 
@@ -16,7 +16,8 @@ class Ask:
     """A request for one response. ``request.model`` may be empty: the default model."""
 
     request: Request
-    input: tuple[Item, ...]
+    #: Items, and references to items that are stored.
+    input: tuple[Given, ...]
     #: A response id, None for a root, or `HEAD`.
     parent: str | None = None
     conversation_id: str | None = None

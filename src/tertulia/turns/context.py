@@ -24,9 +24,7 @@ from tertulia.ports.model import (
     ToolOutput,
 )
 from tertulia.ports.turns import Node
-
-#: Tokens an image is taken to cost where the model does not say.
-IMAGE_TOKENS = 800
+from tertulia.turns import images
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +49,8 @@ def assemble(response: Response, branch: Sequence[Node], model: Model, written: 
             message alone does not fit.
     """
     request = response.request
-    own = [e for item in branch[-1].input for e in _entries(item)]
-    past = _turns(branch[:-1])
+    own = _entries(branch[-1].input, model)
+    past = _turns(branch[:-1], model)
     past, begun = _continued(past, own)
     begun += written
     instructions = _instructions(request, model, [*past, own])
@@ -133,12 +131,12 @@ def _call(
     )
 
 
-def _turns(nodes: Sequence[Node]) -> list[list[Entry]]:
+def _turns(nodes: Sequence[Node], model: Model) -> list[list[Entry]]:
     """The entries of each past turn; a response without input goes on its parent's answer, so
     the two are one turn and their texts one message."""
     turns: list[list[Entry]] = []
     for node in nodes:
-        entries = [e for item in (*node.input, *node.output) for e in _entries(item)]
+        entries = _entries((*node.input, *node.output), model)
         if node.input or not turns:
             turns.append(entries)
             continue
@@ -178,11 +176,26 @@ def _instructs(entry: Entry) -> bool:
     return isinstance(entry, Message) and entry.role in ("system", "developer")
 
 
-def _entries(item: Item) -> list[Entry]:
+def _entries(items: Sequence[Item], model: Model) -> list[Entry]:
+    """The images that tools have put out come after the last of neighbouring outputs."""
+    entries: list[Entry] = []
+    shown: list[Entry] = []
+    for item in items:
+        if isinstance(item, FunctionCallOutput):
+            said, more = images.output(item, model)
+            entries.append(said)
+            shown += more
+        else:
+            entries += [*shown, *_plain(item, model)]
+            shown = []
+    return entries + shown
+
+
+def _plain(item: Item, model: Model) -> list[Entry]:
     """Reasoning is not sent back: models do not take each other's."""
     if isinstance(item, MessageItem):
         parts = tuple(
-            ImagePart(p.image_url, p.detail)
+            images.part(p, model)
             if isinstance(p, InputImage)
             else TextPart(getattr(p, "text", "") or getattr(p, "refusal", ""))
             for p in item.content
@@ -192,8 +205,6 @@ def _entries(item: Item) -> list[Entry]:
         if item.status == "incomplete":
             return []
         return [ToolCall(item.call_id, item.name, item.arguments)]
-    if isinstance(item, FunctionCallOutput):
-        return [ToolOutput(item.call_id, item.text)]
     return []
 
 
@@ -209,8 +220,8 @@ def _without_orphans(entries: list[Entry]) -> list[Entry]:
 
 def _tokens(model: Model, entry: Entry) -> int:
     if isinstance(entry, Message):
-        images = sum(isinstance(p, ImagePart) for p in entry.parts)
-        return budget.MESSAGE_OVERHEAD + model.count_tokens(entry.text) + images * IMAGE_TOKENS
+        seen = sum(images.tokens(p) for p in entry.parts if isinstance(p, ImagePart))
+        return budget.MESSAGE_OVERHEAD + model.count_tokens(entry.text) + seen
     if isinstance(entry, ToolCall):
         return budget.MESSAGE_OVERHEAD + model.count_tokens(entry.name + entry.arguments)
     return budget.MESSAGE_OVERHEAD + model.count_tokens(entry.output)

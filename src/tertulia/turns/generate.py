@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
@@ -29,6 +29,7 @@ from tertulia.ports.turns import Outcome
 from tertulia.turns.append import Coalescer, Key, LogWriter
 from tertulia.turns.context import Context, assemble
 from tertulia.turns.finish import finish
+from tertulia.turns.images import loaded
 from tertulia.turns.moderate import Gate
 from tertulia.turns.parts import Parts
 
@@ -184,6 +185,8 @@ class Attempt:
                 self._set_deadline()
                 branch = await self._parts.store.branch(self.response.user_id, self.response.id)
                 context = assemble(self.response, branch, model, composer.prefix)
+                call = await loaded(self._parts.store, self.response.user_id, context.call)
+                context = replace(context, call=call)
                 writer.put(composer.begin())
                 begun = True
                 if composer.prefix and not self._may_continue(model):

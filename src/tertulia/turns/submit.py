@@ -9,13 +9,15 @@ import msgspec
 
 from tertulia.domain.conversation import derived_title
 from tertulia.domain.ids import RESPONSE, new_id
-from tertulia.domain.item import FunctionCallOutput, InputText, Item, Message
+from tertulia.domain.item import FunctionCallOutput, InputText, Item, Message, images_of
 from tertulia.domain.principal import Principal
 from tertulia.domain.response import Response
 from tertulia.errors import ContextTooLong, Fenced, InvalidInput, Unavailable
 from tertulia.ports.model import Model
 from tertulia.ports.turns import Submission, Submitted
 from tertulia.turns.ask import Ask
+from tertulia.turns.given import check_images, resolve
+from tertulia.turns.images import tokens_of
 from tertulia.turns.parts import Parts
 
 
@@ -23,13 +25,14 @@ async def submit(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
     """Accept ``ask``; when it returns, the message is durable and will be answered.
 
     Raises:
-        NotFound: model, conversation, parent or ``regenerate_of``.
+        NotFound: model, conversation, parent, ``regenerate_of``, or what the input refers to.
         InvalidInput: the combination of fields makes no sense, or there is nothing to answer.
         ContextTooLong: the input alone exceeds the model's window.
         Conflict, RateLimited, Unavailable: see `tertulia.ports.turns.Turns.submit`.
     """
     model = parts.models.get(ask.request.model or None, admin=principal.admin)
-    _check(ask, model)
+    items = await resolve(parts.store, principal.user_id, ask.input)
+    _check(ask, items, model)
     request = msgspec.structs.replace(ask.request, model=model.info.id)
     response = Response(
         id=new_id(RESPONSE),
@@ -46,9 +49,9 @@ async def submit(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
     submitted = await parts.store.submit(
         Submission(
             response=response,
-            input=ask.input,
+            input=items,
             parent=ask.parent,
-            title=_title(ask.input) if ask.conversation_id else None,
+            title=_title(items) if ask.conversation_id else None,
             idempotency=ask.idempotency,
         ),
         parts.limits,
@@ -81,13 +84,13 @@ async def _open_log(parts: Parts, submitted: Submitted) -> None:
 def _title(items: tuple[Item, ...]) -> str | None:
     for item in items:
         if isinstance(item, Message) and item.role == "user":
-            return derived_title(item.text)
+            return derived_title(item.text) or ("Image" if images_of(item) else None)
     return None
 
 
-def _check(ask: Ask, model: Model) -> None:
+def _check(ask: Ask, items: tuple[Item, ...], model: Model) -> None:
     """Refuse now what no worker could answer."""
-    if ask.regenerate_of is not None and ask.input:
+    if ask.regenerate_of is not None and items:
         raise InvalidInput(
             "regenerate_of reuses that response's input: leave input out.", param="input"
         )
@@ -97,14 +100,15 @@ def _check(ask: Ask, model: Model) -> None:
         raise InvalidInput(
             "A conversation keeps its responses: leave store=false out.", param="store"
         )
-    if not ask.input and ask.regenerate_of is None and not ask.parent:
+    if not items and ask.regenerate_of is None and not ask.parent:
         raise InvalidInput("There is nothing to answer: input is empty.", param="input")
-    for index, item in enumerate(ask.input):
+    for index, item in enumerate(items):
         if isinstance(item, Message) and item.role == "user" and not _says_something(item):
             raise InvalidInput(
                 "The message is empty.", param=f"input[{index}].content", code="empty_message"
             )
-    needed = _tokens(model, ask.input)
+    check_images(items, model)
+    needed = _tokens(model, items)
     if needed > model.info.context_window:
         raise ContextTooLong(
             f"The input has about {needed} tokens; {model.info.id} takes "
@@ -118,12 +122,13 @@ def _says_something(message: Message) -> bool:
 
 
 def _tokens(model: Model, items: tuple[Item, ...]) -> int:
-    """Tokens of the items' text, counted only when there may be too many.
+    """Tokens of the items' text, counted only when there may be too many, and of their images.
 
     A token is at least one byte, and a character at most four.
     """
     texts = [i.text for i in items if isinstance(i, Message | FunctionCallOutput)]
-    most = 4 * sum(len(t) for t in texts)
+    seen = sum(tokens_of(shown) for item in items for shown in images_of(item))
+    most = seen + 4 * sum(len(t) for t in texts)
     if most <= model.info.context_window:
         return most
-    return sum(model.count_tokens(t) for t in texts)
+    return seen + sum(model.count_tokens(t) for t in texts)
