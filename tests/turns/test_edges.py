@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from tests.turns.house import House, folded
+from tests.turns.speaking import Speaking, ended_with
 from tests.turns.test_recover import Faltering, some_words
 from tests.turns.test_takeover import left_behind
 
@@ -20,54 +20,11 @@ from tertulia.domain.response import Request, Response
 from tertulia.errors import Fenced, Unavailable
 from tertulia.ports.eventlog import EventLog
 from tertulia.ports.judge import Verdict
-from tertulia.ports.model import Call, Chunk, Finished, TextChunk, ToolCallChunk
+from tertulia.ports.model import Chunk, Finished, TextChunk
 from tertulia.turns.append import LogWriter
 from tertulia.turns.cancel import cancel
 from tertulia.turns.generate import Attempt, Stop
 from tertulia.turns.read import Follower
-
-
-class Speaking:
-    """The house's models, but what they say is given, and they may take their time to load."""
-
-    def __init__(self, house: House, *batches: Sequence[Chunk], loaded: bool = True) -> None:
-        self._models = house.parts.models
-        self._batches = batches
-        self.asked = asyncio.Event()
-        self.loaded = asyncio.Event()
-        if loaded:
-            self.loaded.set()
-
-    def get(self, model_id: str | None, *, admin: bool = False) -> Any:
-        self._model = self._models.get(model_id, admin=admin)
-        self.info = self._model.info
-        return self
-
-    def count_tokens(self, text: str) -> int:
-        return self._model.count_tokens(text)
-
-    async def ready(self) -> None:
-        self.asked.set()
-        await self.loaded.wait()
-
-    async def generate(self, call: Call) -> AsyncGenerator[Sequence[Chunk], None]:
-        for batch in self._batches:
-            yield batch
-
-
-async def ended_with(house: House, *batches: Sequence[Chunk]) -> tuple[str, str | None, str]:
-    speaking = house.with_(models=Speaking(house, *batches))
-    worker = speaking.work()
-    response = await speaking.say("go")
-    frames = await speaking.read(response.id)
-    await worker.stop()
-    row = (await house.node(response.id)).response
-    assert folded(frames).text == await house.text(response.id)
-    return (
-        row.status,
-        row.incomplete_reason or (row.error.code if row.error else None),
-        await house.text(response.id),
-    )
 
 
 async def test_a_model_that_ends_without_saying_why_is_garbage(house: House) -> None:
@@ -76,30 +33,9 @@ async def test_a_model_that_ends_without_saying_why_is_garbage(house: House) -> 
     assert cut == ("incomplete", "interrupted", "half")
 
 
-async def test_calls_out_of_order_are_garbage(house: House) -> None:
-    mixed: list[Chunk] = [
-        ToolCallChunk(0, "call_0", "f", "{"),
-        ToolCallChunk(1, "call_1", "g", "{"),
-        ToolCallChunk(0, None, None, "}"),
-        Finished("tool_calls"),
-    ]
-    assert (await ended_with(house, mixed))[:2] == ("incomplete", "interrupted")
-
-
 async def test_the_servers_own_filter_ends_an_answer(house: House) -> None:
     said: list[Chunk] = [TextChunk("so far"), Finished("content_filter")]
     assert await ended_with(house, said) == ("incomplete", "content_filter", "so far")
-
-
-async def test_text_between_calls_keeps_its_place(house: House) -> None:
-    said: list[Chunk] = [
-        TextChunk("first "),
-        ToolCallChunk(0, "call_0", "f", '{"a":'),
-        ToolCallChunk(0, None, None, "1}"),
-        TextChunk("then"),
-        Finished("tool_calls"),
-    ]
-    assert await ended_with(house, said) == ("completed", None, "first then")
 
 
 async def test_a_message_waits_for_a_model_that_loads(house: House) -> None:

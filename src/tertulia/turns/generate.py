@@ -13,25 +13,22 @@ from enum import Enum
 from functools import partial
 
 from tertulia.domain.compose import Composer
-from tertulia.domain.continuation import Overlap
 from tertulia.domain.item import ItemStatus
+from tertulia.domain.promise import Promise
 from tertulia.domain.response import Failure, IncompleteReason, Response, Status, Usage
 from tertulia.errors import Fenced, ModelGarbage, TertuliaError, Unavailable
-from tertulia.ports.model import (
-    Finished,
-    Model,
-    ReasoningChunk,
-    TextChunk,
-    ToolCallChunk,
-)
+from tertulia.ports.model import Finished, Model
 from tertulia.ports.turns import Finished as FinishedResponse
 from tertulia.ports.turns import Outcome
-from tertulia.turns.append import Coalescer, Key, LogWriter
+from tertulia.turns.append import LogWriter
 from tertulia.turns.context import Context, assemble
 from tertulia.turns.finish import finish
 from tertulia.turns.images import loaded
-from tertulia.turns.moderate import Gate
 from tertulia.turns.parts import Parts
+from tertulia.turns.pen import Pen
+
+#: Reasons of a model to end that are no end of what it had to say.
+_CUT = frozenset({"length", "content_filter"})
 
 
 class Stop(Enum):
@@ -232,7 +229,8 @@ class Attempt:
     async def _generate(
         self, model: Model, context: Context, composer: Composer, writer: LogWriter
     ) -> Ending:
-        pen = _Pen(self._parts, composer, writer, context.repeated)
+        promise = Promise(self.response.request)
+        pen = Pen(self._parts, composer, writer, context, promise)
         finished: Finished | None = None
         try:
             async with aclosing(model.generate(context.call)) as batches:
@@ -247,9 +245,7 @@ class Attempt:
                     if writer.crowded:
                         await writer.drain()
             if not pen.withheld:
-                await pen.finish()
-        except ValueError as error:
-            raise ModelGarbage("The model's function calls were out of order.") from error
+                await pen.finish(cut=finished is not None and finished.reason in _CUT)
         finally:
             # What was said before an error or a stop is kept, short of what no judge has passed.
             pen.flush()
@@ -262,10 +258,13 @@ class Attempt:
             return Ending("incomplete", "max_output_tokens")
         if finished.reason == "content_filter":
             return Ending("incomplete", "content_filter")
+        broken = promise.broken_by(composer.output)
+        if broken is not None:
+            return _broken(composer, broken)
         return Ending("completed", item="completed")
 
     def _counted(
-        self, model: Model, context: Context, pen: _Pen, finished: Finished | None
+        self, model: Model, context: Context, pen: Pen, finished: Finished | None
     ) -> Usage:
         told = finished.usage if finished else None
         tokens_in = told.input_tokens if told else context.tokens
@@ -278,72 +277,6 @@ class Attempt:
             reasoning_tokens=told.reasoning_tokens if told else 0,
             cost_micros=round(price),
         )
-
-
-class _Pen:
-    """From chunks to frames: overlap dropped, judged, coalesced, composed, appended."""
-
-    def __init__(self, parts: Parts, composer: Composer, writer: LogWriter, repeated: str) -> None:
-        self._composer = composer
-        self._writer = writer
-        self._overlap = Overlap(repeated)
-        judge = parts.judge
-        self._gates = (
-            {"text": Gate(judge, composer.prefix), "reasoning": Gate(judge)} if judge else {}
-        )
-        self._coalescer = Coalescer(
-            self._emit, interval=parts.timing.flush, max_bytes=parts.timing.flush_bytes
-        )
-        self._names: dict[int, tuple[str | None, str | None]] = {}
-        #: Everything the model said in this attempt, for counting.
-        self.said: list[str] = []
-
-    @property
-    def withheld(self) -> bool:
-        return any(gate.withheld for gate in self._gates.values())
-
-    async def write(self, chunk: TextChunk | ReasoningChunk | ToolCallChunk) -> None:
-        if isinstance(chunk, TextChunk):
-            self.said.append(chunk.text)
-            await self._pass("text", self._overlap.push(chunk.text))
-        elif isinstance(chunk, ReasoningChunk):
-            self.said.append(chunk.text)
-            await self._pass("reasoning", chunk.text)
-        else:
-            self.said.append(chunk.arguments)
-            if chunk.index not in self._names:
-                await self.finish()  # text before a call is complete, and judged whole
-                self._names[chunk.index] = (chunk.call_id, chunk.name)
-                self._emit(("call", chunk.index), "")
-            self._coalescer.add(("call", chunk.index), chunk.arguments)
-
-    async def _pass(self, kind: str, text: str) -> None:
-        gate = self._gates.get(kind)
-        if gate is not None:
-            text = await gate.push(text)
-        self._coalescer.add((kind, 0), text)
-
-    async def finish(self) -> None:
-        """The model has ended: release what was held back on the way."""
-        await self._pass("text", self._overlap.finish())
-        for kind, gate in self._gates.items():
-            self._coalescer.add((kind, 0), await gate.finish())
-        self._coalescer.flush()
-
-    def flush(self) -> None:
-        """Append what is ready; nothing more is written after it."""
-        self._coalescer.flush()
-
-    def _emit(self, key: Key, text: str) -> None:
-        kind, index = key
-        if kind == "text":
-            frames = self._composer.write(text)
-        elif kind == "reasoning":
-            frames = self._composer.think(text)
-        else:
-            call_id, name = self._names[index]
-            frames = self._composer.call(index, call_id, name, text)
-        self._writer.put(frames)
 
 
 def _broken(composer: Composer, failure: Failure) -> Ending:
