@@ -74,6 +74,13 @@ class Reader:
                 self.first = now
             self.last = now
 
+    def verify(self, expected: str) -> None:
+        """Raises `Wrong` unless the stream ended well and held this text."""
+        if not self.ended:
+            raise Wrong("no regular end")
+        if "".join(self.text) != expected:
+            raise Wrong("another text")
+
 
 async def turn(
     connection: Connection, system: System, chat: str, tag: str, chunks: int, rate: int
@@ -88,10 +95,7 @@ async def turn(
     ask = DIALECTS[system].message(chat, text, model_id(chunks, rate))
     begun = time.monotonic()
     await connection.stream(ask, reader.read)
-    if not reader.ended:
-        raise Wrong("no regular end")
-    if "".join(reader.text) != answer(tag, chunks):
-        raise Wrong("another text")
+    reader.verify(answer(tag, chunks))
     return reader.first - begun, reader.gaps
 
 
@@ -209,7 +213,7 @@ async def work(job: Job) -> Result:
 
 
 def main() -> None:
-    job = msgspec.json.decode(sys.stdin.readline(), type=Job)  # type: ignore[type-var]
+    job = msgspec.json.decode(sys.stdin.readline(), type=Job)
     print("ready", flush=True)
     sys.stdin.readline()
     before = _cpu()

@@ -24,11 +24,14 @@ import time
 import uuid
 from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import msgspec
 import uvicorn
+
+if TYPE_CHECKING:
+    import aiohttp
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -144,13 +147,19 @@ class Floor:
         self._upstream = f"{upstream}/chat/completions"
         self._writer = Writer(file, self._loop)
         self._reader = connect(file)
-        self._session = aiohttp.ClientSession(
+        self._devices: set[Send] = set()
+        self._pinging = self._loop.create_task(self._ping())
+
+    @cached_property
+    def _session(self) -> aiohttp.ClientSession:
+        # Not before it is needed: it takes 10 MB.
+        import aiohttp
+
+        return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
             timeout=aiohttp.ClientTimeout(total=None),
             headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
         )
-        self._devices: set[Send] = set()
-        self._pinging = self._loop.create_task(self._ping())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -171,7 +180,7 @@ class Floor:
                 await _answer(send, encode({"id": chat}))
             case "GET", "chats":
                 rows = self._reader.execute(_CHATS, (self._user(scope),)).fetchall()
-                await _answer(send, encode([dict(zip(("id", "title", "at"), r)) for r in rows]))
+                await _answer(send, encode([{"id": i, "title": t, "at": at} for i, t, at in rows]))
             case "GET", "chats", chat:
                 self._check(chat, self._user(scope))
                 rows = self._reader.execute(_MESSAGES, (chat,)).fetchall()
@@ -216,7 +225,7 @@ class Floor:
             rest = b""
             while read := await response.content.readany():
                 *events, rest = (rest + read).split(b"\n\n")
-                out = []
+                out: list[bytes] = []
                 for event in events:
                     if event == b"data: [DONE]":
                         continue

@@ -48,7 +48,7 @@ class Process:
         core: int | None = None,
     ) -> None:
         """``core``: the only one that it may use."""
-        pin = None if core is None else lambda: os.sched_setaffinity(0, {core})
+        self._begun = time.monotonic()
         with log.open("ab") as sink:
             self._process = subprocess.Popen(
                 command,
@@ -57,11 +57,13 @@ class Process:
                 stdin=subprocess.PIPE if spoken else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if spoken else sink,
                 stderr=sink,
-                preexec_fn=pin,
                 text=True,
             )
         self._log = log
         self.pid = self._process.pid
+        if core is not None:
+            # Before it has made its threads, which inherit this.
+            os.sched_setaffinity(self.pid, {core})
 
     def __enter__(self) -> Self:
         return self
@@ -99,25 +101,31 @@ class Process:
             raise RuntimeError(f"{self._log.name} ended: {self.log()}")
         return line.rstrip("\n")
 
+    def expect(self, line: str) -> None:
+        """Wait for this line; raises as `hear`, also for any other."""
+        heard = self.hear()
+        if heard != line:
+            raise RuntimeError(f"{self._log.name} said {heard[:80]!r} in place of {line!r}")
+
     def say(self, line: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
 
     def until(self, url: str, seconds: float = 30.0) -> float:
-        """Wait until a GET of ``url`` is answered by 200; how long that took, in seconds.
+        """Wait until a GET of ``url`` is answered by 200; seconds since the process was started.
 
         Raises:
             RuntimeError: it has ended, or took longer than ``seconds``.
         """
-        begun = time.monotonic()
-        while time.monotonic() - begun < seconds:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
             try:
                 with urllib.request.urlopen(url, timeout=seconds) as answer:
                     if answer.status == 200:
-                        return time.monotonic() - begun
+                        return time.monotonic() - self._begun
             except (urllib.error.URLError, ConnectionError):
                 time.sleep(0.005)
         raise RuntimeError(f"{url} does not answer: {self.log()}")
@@ -129,6 +137,11 @@ class Process:
     def cpu(self) -> float:
         """Seconds of CPU that it and its children have used, the kernel's part included."""
         return sum(map(_cpu_of, _family(self.pid)))
+
+    def threads(self) -> dict[int, float]:
+        """Seconds of CPU that each of its own threads has used, by the kernel's number."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return {int(task.name): _cpu_in(task / "stat", 2) for task in tasks}
 
     def rss(self) -> int:
         """Bytes of memory that it and its children have resident."""
@@ -144,10 +157,14 @@ def _family(pid: int) -> list[int]:
 
 
 def _cpu_of(pid: int) -> float:
-    # The name in parentheses may hold spaces; after it, fields 14 to 17 are user and system time,
-    # of the process and of its children that have ended.
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / _TICKS
+    return _cpu_in(Path(f"/proc/{pid}/stat"), 4)
+
+
+def _cpu_in(stat: Path, fields: int) -> float:
+    """Seconds. The name in parentheses may hold spaces; after it, fields 14 to 17 of the file are
+    user and system time, of the process and of its children that have ended."""
+    after = stat.read_text().rpartition(")")[2].split()
+    return sum(map(int, after[11 : 11 + fields])) / _TICKS
 
 
 def _rss_of(pid: int) -> int:
@@ -164,8 +181,7 @@ class Client(Process):
         command = (sys.executable, "-m", "benchmarks.client")
         super().__init__(*command, log=folder / "client.log", spoken=True, core=core)
         self.say(msgspec.json.encode(job).decode())
-        if self.hear() != "ready":
-            raise RuntimeError("the client does not say what it should")
+        self.expect("ready")
 
     def result(self) -> Result:
         return msgspec.json.decode(self.hear(), type=Result)

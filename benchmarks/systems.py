@@ -11,12 +11,12 @@ import subprocess
 import sys
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.dialect import System
-from benchmarks.processes import Process, environment, free_port
+from benchmarks.processes import ROOT, Process, environment, free_port
 
 HOST = "127.0.0.1"
 
@@ -37,13 +37,15 @@ _NO_LOCAL_MODEL = {"TERTULIA_MODELS__LOCAL": ""}
 
 @dataclass(slots=True)
 class Server:
-    """A running server. ``tokens``: one for each of its users."""
+    """A running server. ``tokens``: one for each of its users; ``seconds``: how long it took to
+    answer first."""
 
     system: System
     process: Process
     port: int
     tokens: Sequence[str]
     folder: Path
+    seconds: float = 0.0
 
     @property
     def url(self) -> str:
@@ -52,12 +54,14 @@ class Server:
 
 @dataclass(slots=True)
 class Bench:
-    """Starts servers. ``users``: accounts that each of them has; ``extra``: more settings of the
-    product, as environment variables."""
+    """Starts servers, whose folders are in ``root``. ``users``: accounts that each of them has;
+    ``extra``: more environment variables for the product; ``source``: where its package is
+    imported from, if not from where it is installed."""
 
     root: Path
     users: int
     extra: dict[str, str] = field(default_factory=dict)
+    source: Path | None = None
     _made: int = 0
     _keys: list[str] = field(default_factory=list)
 
@@ -69,13 +73,22 @@ class Bench:
         return folder
 
     def start(
-        self, system: System, upstream: str, models: Sequence[str], core: int | None = None
+        self,
+        system: System,
+        upstream: str = "",
+        models: Sequence[str] = (),
+        *,
+        core: int | None = None,
+        fresh: bool = False,
     ) -> Server:
-        """Returns once the server answers. ``core``: the only one that it may use."""
+        """Returns once the server answers.
+
+        ``core``: the only one that it may use. ``fresh``: without accounts, or anything else.
+        """
         folder = self.folder()
         if system == "floor":
             return self._floor(folder, upstream, core)
-        return self._product(folder, upstream, models, core)
+        return self._product(folder, upstream, models, core, fresh=fresh)
 
     # --- the floor -------------------------------------------------------------------------------
 
@@ -96,26 +109,29 @@ class Bench:
     # --- the product -----------------------------------------------------------------------------
 
     def _product(
-        self, folder: Path, upstream: str, models: Sequence[str], core: int | None
+        self, folder: Path, upstream: str, models: Sequence[str], core: int | None, *, fresh: bool
     ) -> Server:
         data = folder / "data"
-        shutil.copytree(self._accounts(), data)
+        if not fresh:
+            shutil.copytree(self._accounts(), data)
         port = free_port()
+        server = {
+            "TERTULIA_MODELS__SERVERS__0__NAME": "bench",
+            "TERTULIA_MODELS__SERVERS__0__BASE_URL": upstream,
+            "TERTULIA_MODELS__SERVERS__0__MODELS": ",".join(models),
+        }
         process = Process(
             *(sys.executable, "-m", "tertulia", "serve", "--data", str(data)),
             *("--port", str(port)),
             log=folder / "product.log",
-            changes={
-                **_NO_LOCAL_MODEL,
-                **RAISED,
-                "TERTULIA_MODELS__SERVERS__0__NAME": "bench",
-                "TERTULIA_MODELS__SERVERS__0__BASE_URL": upstream,
-                "TERTULIA_MODELS__SERVERS__0__MODELS": ",".join(models),
-                **self.extra,
-            },
+            changes=self._changes(RAISED | (server if upstream else {}) | self.extra),
             core=core,
         )
         return _ready(Server("product", process, port, self._keys, folder))
+
+    def _changes(self, more: Mapping[str, str]) -> dict[str, str]:
+        path = [str(self.source), str(ROOT)] if self.source is not None else [str(ROOT)]
+        return {"PYTHONPATH": os.pathsep.join(path), **_NO_LOCAL_MODEL, **more}
 
     def _accounts(self) -> Path:
         """A data folder that has all accounts and nothing else; made once."""
@@ -124,7 +140,7 @@ class Bench:
             keys = self.root / "keys"
             subprocess.run(
                 [sys.executable, "-m", "benchmarks.accounts", data, str(self.users), keys],
-                env=environment({**_NO_LOCAL_MODEL, **_QUICK_PASSWORDS}),
+                env=environment(self._changes(_QUICK_PASSWORDS)),
                 cwd=self.root,
                 check=True,
             )
@@ -134,7 +150,7 @@ class Bench:
 
 def _ready(server: Server) -> Server:
     try:
-        server.process.until(f"{server.url}/healthz")
+        server.seconds = server.process.until(f"{server.url}/healthz")
     except RuntimeError:
         server.process.stop()
         raise

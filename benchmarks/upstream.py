@@ -13,7 +13,7 @@ import asyncio
 import math
 import sys
 from collections import defaultdict
-from functools import lru_cache
+from functools import cache
 from typing import Any, cast
 
 import httptools
@@ -73,19 +73,19 @@ def _chunk(content: str | None, finish: str | None = None, **more: Any) -> bytes
     return _framed(msgspec.json.encode(body))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _words(chunks: int) -> list[bytes]:
     """The chunks after the first, each as it is sent."""
     return [_chunk(word(index)) for index in range(1, chunks)]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _end(chunks: int) -> bytes:
     usage = {"prompt_tokens": 10, "completion_tokens": chunks, "total_tokens": 10 + chunks}
     return _chunk(None, "stop") + _chunk(None, None, usage=usage) + _framed(b"[DONE]") + _LAST
 
 
-@lru_cache(maxsize=None)
+@cache
 def _all(chunks: int) -> bytes:
     """Everything after the first chunk, in one piece."""
     return b"".join(_words(chunks)) + _end(chunks)
@@ -96,7 +96,9 @@ class _Stream:
 
     __slots__ = ("_connection", "_interval", "_sent", "_tag", "_total", "due")
 
-    def __init__(self, connection: _Connection, tag: str, total: int, rate: int, due: float):
+    def __init__(
+        self, connection: _Connection, tag: str, total: int, rate: int, due: float
+    ) -> None:
         self._connection = connection
         self._tag = tag
         self._total = total

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks.measures import turns
+from benchmarks.measures import install, reading, resting, turns
 from benchmarks.measures.base import Figures, Measure, Row, Scale
 
-MEASURES: tuple[Measure, ...] = (turns.CPU300, turns.FIRST20, turns.CHAT20, turns.UNPACED)
+MEASURES: tuple[Measure, ...] = (
+    *turns.MEASURES,
+    *resting.MEASURES,
+    *reading.MEASURES,
+    *install.MEASURES,
+)
 
 __all__ = ["MEASURES", "Figures", "Measure", "Row", "Scale"]
