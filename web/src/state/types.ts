@@ -76,6 +76,7 @@ export interface Model {
   id: string;
   name: string;
   owned_by: string;
+  type?: "chat" | "embedding";
   default: boolean;
   state: { status: ModelStatus; progress: number | null; detail: string | null };
   [member: string]: unknown;
