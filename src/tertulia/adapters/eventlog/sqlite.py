@@ -1,8 +1,9 @@
 """The event log in the store's SQLite file, written by the same grouped writer.
 
-A row per append: its frames packed, sealed as one value. Readers are shown frames in the order
-of the commits, after the commit. Appends are not synced to the disk one by one: they outlive the
-death of the process, and a power cut loses at most a tail (see `adapters.store.sqlite`).
+A row per append: its frames packed, sealed as one value; all appends of one moment of the event
+loop are one job of the writer. Readers are shown frames in the order of the commits, after the
+commit. Appends are not synced to the disk one by one: they outlive the death of the process, and
+a power cut loses at most a tail (see `adapters.store.sqlite`).
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from tertulia.adapters.eventlog import sqlite_scripts as scripts
 from tertulia.adapters.eventlog.admit import gone
 from tertulia.adapters.eventlog.hub import Hub
+from tertulia.adapters.eventlog.sqlite_batch import Append, Outcome, append_all
 from tertulia.adapters.store.engine import Engine
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.statement import Script
 from tertulia.domain.frame import Frame
-from tertulia.errors import NotFound
+from tertulia.errors import NotFound, TertuliaError
 from tertulia.ports.eventlog import Appended, Subscription
 from tertulia.ports.keys import Cipher, Keys, UserKeys
 
@@ -30,10 +31,8 @@ from tertulia.ports.keys import Cipher, Keys, UserKeys
 _KNOWN_USERS: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Written(Appended):
-    #: The frames that the log did not hold before.
-    fresh: Sequence[Frame]
+#: An append, and who is to be told of it.
+_Asked = tuple[Append, asyncio.Future[Appended]]
 
 
 class SqliteEventLog:
@@ -55,6 +54,7 @@ class SqliteEventLog:
         self._hub = Hub(self, window_bytes=window_bytes)
         self._sealers: OrderedDict[str, Sealer] = OrderedDict()
         self._cancels: set[str] = set()
+        self._asked: list[_Asked] = []
         self._late = 0
         self._late_turn = asyncio.Lock()
         self._late_tasks: set[asyncio.Task[Appended]] = set()
@@ -65,6 +65,7 @@ class SqliteEventLog:
         sealer = await self._sealer(user_id)
         if sealer is None:
             raise gone(response_id)
+        self._write_asked()
         await self._engine.write(
             lambda: scripts.raise_fence(user_id, response_id, attempt, self._clock()),
             durable=False,
@@ -92,6 +93,7 @@ class SqliteEventLog:
         self._cancels.add(response_id)
 
     async def drop(self, response_ids: Sequence[str]) -> None:
+        self._write_asked()
         await self._engine.write(lambda: scripts.erase(response_ids), on_commit=self._erased)
 
     async def purge(self, retention_seconds: float) -> int:
@@ -161,12 +163,37 @@ class SqliteEventLog:
 
     def _append(
         self, sealer: Sealer, response_id: str, attempt: int, frames: Sequence[Frame]
-    ) -> asyncio.Future[_Written]:
-        return self._engine.write(
-            partial(self._append_own, sealer, response_id, attempt, frames),
+    ) -> asyncio.Future[Appended]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Appended] = loop.create_future()
+        if not self._asked:
+            loop.call_soon(self._write_asked)
+        self._asked.append((Append(sealer, response_id, attempt, frames), future))
+        return future
+
+    def _write_asked(self) -> None:
+        """Queue what was asked for since, as one job."""
+        if not self._asked:
+            return
+        asked, self._asked = self._asked, []
+        appends = [append for append, _ in asked]
+        written = self._engine.write(
+            lambda: append_all(appends, self._clock()),
             durable=False,
-            on_commit=partial(self._show, response_id),
+            on_commit=partial(self._written, asked),
         )
+        written.add_done_callback(partial(_not_written, asked))
+
+    def _written(self, asked: Sequence[_Asked], outcomes: Sequence[Outcome]) -> None:
+        for (append, future), outcome in zip(asked, outcomes, strict=True):
+            if isinstance(outcome, TertuliaError):
+                if not future.done():
+                    future.set_exception(outcome)
+                continue
+            if outcome:
+                self.published(append.response_id, outcome)
+            if not future.done():
+                future.set_result(Appended(append.response_id in self._cancels))
 
     async def _append_late(
         self, user_id: str, response_id: str, attempt: int, frames: Sequence[Frame]
@@ -183,22 +210,17 @@ class SqliteEventLog:
             self._late -= 1
         return await future
 
-    def _append_own(
-        self, sealer: Sealer, response_id: str, attempt: int, frames: Sequence[Frame]
-    ) -> Script[_Written]:
-        """An append in a transaction of its own."""
-        fresh = yield from scripts.append(
-            sealer, response_id, attempt, frames, self._clock(), may_begin=False
-        )
-        if fresh is None:
-            raise gone(response_id)
-        return _Written(cancel_requested=response_id in self._cancels, fresh=fresh)
-
-    def _show(self, response_id: str, written: _Written) -> None:
-        if written.fresh:
-            self.published(response_id, written.fresh)
-
     def _erased(self, response_ids: Sequence[str]) -> None:
         for response_id in response_ids:
             self._cancels.discard(response_id)
             self._hub.reset(response_id)
+
+
+def _not_written(asked: Sequence[_Asked], written: asyncio.Future[list[Outcome]]) -> None:
+    """Tell everybody why the whole job failed, if it did."""
+    error = asyncio.CancelledError() if written.cancelled() else written.exception()
+    if error is None:
+        return
+    for _, future in asked:
+        if not future.done():
+            future.set_exception(error)
