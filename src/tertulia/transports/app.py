@@ -15,6 +15,8 @@ from tertulia.transports import (
     embeddings,
     errors,
     feed,
+    feed_sse,
+    files,
     health,
     models_routes,
     responses,
@@ -42,12 +44,14 @@ def create_app(services: Services) -> FastAPI:
                     "authorization",
                     "content-type",
                     "idempotency-key",
+                    "last-event-id",
                     "tertulia-events",
                 ],
                 expose_headers=["x-request-id", "retry-after"],
             )
         )
-    middleware.append(Middleware(BodyLimit, limit=settings.limits.body_bytes))
+    uploads = {files.ROOT: settings.limits.image_bytes + files.FORM_BYTES}
+    middleware.append(Middleware(BodyLimit, limit=settings.limits.body_bytes, uploads=uploads))
     app = FastAPI(
         title="Tertulia",
         version=tertulia.__version__,
@@ -67,7 +71,9 @@ def create_app(services: Services) -> FastAPI:
         models_routes,
         conversations_routes,
         responses,
+        feed_sse,
         chat_completions,
+        files,
         diagnostics,
         embeddings,
         health,

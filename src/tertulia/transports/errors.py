@@ -17,7 +17,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tertulia.errors import Forbidden, InvalidInput, NotFound, TertuliaError, Unprocessable
+from tertulia.errors import (
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    TertuliaError,
+    Unavailable,
+    Unprocessable,
+)
 from tertulia.transports.reply import Documented, reply
 
 _DESCRIPTIONS = {
@@ -65,6 +72,11 @@ class MethodNotAllowed(InvalidInput):
 class Misdirected(Forbidden):
     status = 421
     default_code = "host_not_allowed"
+
+
+def stopping() -> Unavailable:
+    """What a server answers that was asked to stop; another one, or its next start, may help."""
+    return Unavailable("This server is about to stop; connect again.", retry_after=1.0)
 
 
 def documented(*statuses: int) -> Documented:

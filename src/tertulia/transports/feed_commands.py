@@ -108,14 +108,7 @@ class Commands:
         response_id = message.get("response_id").text(at_least=1, at_most=128)
         after = message.get("starting_after")
         number = None if after.missing else after.integer(0, 2**62)
-        writer = self._connection.writer
-        if writer.subscriptions >= MAX_SUBSCRIPTIONS and not writer.follows(response_id):
-            raise RateLimited(
-                f"One connection follows at most {MAX_SUBSCRIPTIONS} responses; unsubscribe first.",
-                code="too_many_subscriptions",
-            )
-        await self._may_see(response_id)
-        await writer.subscribe(response_id, number)
+        await follow(self._connection, response_id, number)
 
     async def _unsubscribe(self, message: Field) -> None:
         response_id = message.get("response_id").text(at_least=1, at_most=128)
@@ -147,8 +140,8 @@ class Commands:
 
     async def _cancel(self, message: Field) -> None:
         response_id = message.get("response_id").text(at_least=1, at_most=128)
-        await self._may_see(response_id)
         connection = self._connection
+        await _may_see(connection, response_id)
         await cancel(connection.services.parts, connection.principal.user_id, response_id)
 
     async def _typing(self, message: Field) -> None:
@@ -158,13 +151,30 @@ class Commands:
     async def _pong(self, _message: Field) -> None:
         """That it was heard is all."""
 
-    async def _may_see(self, response_id: str) -> None:
-        """Raises `NotFound` for foreign responses, and for those bound to other connections."""
-        connection = self._connection
-        store = connection.services.parts.store
-        response = (await store.get(connection.principal.user_id, response_id)).response
-        if not response.store and response.connection_id != connection.id:
-            raise no_response(response_id)
+
+async def follow(connection: Connection, response_id: str, after: int | None) -> None:
+    """Send a response's events from after number ``after``; None: from the start.
+
+    Raises:
+        RateLimited: code ``too_many_subscriptions``.
+        NotFound: of foreign responses too, and of those bound to other connections.
+        PositionLost: see `Follower.open`.
+    """
+    writer = connection.writer
+    if writer.subscriptions >= MAX_SUBSCRIPTIONS and not writer.follows(response_id):
+        raise RateLimited(
+            f"One connection follows at most {MAX_SUBSCRIPTIONS} responses; unsubscribe first.",
+            code="too_many_subscriptions",
+        )
+    await _may_see(connection, response_id)
+    await writer.subscribe(response_id, after)
+
+
+async def _may_see(connection: Connection, response_id: str) -> None:
+    store = connection.services.parts.store
+    response = (await store.get(connection.principal.user_id, response_id)).response
+    if not response.store and response.connection_id != connection.id:
+        raise no_response(response_id)
 
 
 async def authenticated(services: Services, message: Field, address: str) -> Principal:

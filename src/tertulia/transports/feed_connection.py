@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from tertulia.domain.ids import CONNECTION, new_id
 from tertulia.domain.principal import Principal
@@ -13,18 +13,31 @@ from tertulia.ports.conversations import FeedPosition
 from tertulia.transports import feed_messages as say
 from tertulia.transports.feed_hub import UserFeed
 from tertulia.transports.feed_messages import Close
-from tertulia.transports.feed_socket import Socket
 from tertulia.transports.feed_writer import Writer, resumed
 from tertulia.transports.presence import Presence
 from tertulia.transports.recheck import no_longer
 from tertulia.transports.services import Services
 
 
+class Line(Protocol):
+    """What carries the feed's messages: see `feed_socket.Socket`."""
+
+    async def send(self, message: bytes) -> None: ...
+
+    async def close(self, code: int, *, within: float) -> None: ...
+
+
 class Connection:
-    """A `Device` of its user's hub."""
+    """A `Device` of its user's hub. ``answers``: whether it can say that it was pinged."""
 
     def __init__(
-        self, services: Services, presence: Presence, principal: Principal, socket: Socket
+        self,
+        services: Services,
+        presence: Presence,
+        principal: Principal,
+        socket: Line,
+        *,
+        answers: bool = True,
     ) -> None:
         self.id = new_id(CONNECTION)
         self.principal = principal
@@ -36,6 +49,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[Close] = self._loop.create_future()
         self._sending_since: float | None = None
+        self._answers = answers
         self._awaits_pong = False
         self._doubted = asyncio.Event()
         self._feed: UserFeed | None = None
@@ -135,7 +149,7 @@ class Connection:
             if self._awaits_pong:
                 self.close(Close.MISSED_PONG)
                 return
-            self._awaits_pong = True
+            self._awaits_pong = self._answers
             self.post(say.PING)
 
     async def _watch_sending(self) -> None:

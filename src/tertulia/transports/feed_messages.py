@@ -75,6 +75,11 @@ def goaway(in_ms: int) -> bytes:
     return encode({"type": "goaway", "in_ms": in_ms})
 
 
+def close(code: int) -> bytes:
+    """Server-sent events only: the code that a WebSocket would be closed with."""
+    return encode({"type": "close", "code": code})
+
+
 def error(
     failure: TertuliaError, *, request_id: str | None = None, response_id: str | None = None
 ) -> bytes:

@@ -17,17 +17,12 @@ from starlette.types import Receive, Scope, Send
 from tertulia.domain.principal import Principal
 from tertulia.errors import RateLimited, TertuliaError
 from tertulia.transports.auth import principal_of
-from tertulia.transports.errors import refuse
+from tertulia.transports.errors import refuse, stopping
 from tertulia.transports.feed_messages import Close as FeedClose
 from tertulia.transports.feed_socket import Socket
 from tertulia.transports.presence import Presence
 from tertulia.transports.recheck import no_longer
-from tertulia.transports.responses_socket_messages import (
-    Close,
-    error_event,
-    limit_reached,
-    stopping,
-)
+from tertulia.transports.responses_socket_messages import Close, error_event, limit_reached
 from tertulia.transports.responses_socket_turns import Turns
 from tertulia.transports.services import Services, services_of
 from tertulia.transports.wire_field import Field

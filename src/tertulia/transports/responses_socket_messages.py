@@ -10,7 +10,7 @@ import math
 from enum import IntEnum
 from typing import Any
 
-from tertulia.errors import InvalidInput, TertuliaError, Unavailable
+from tertulia.errors import InvalidInput, TertuliaError
 from tertulia.transports.errors import error_object
 from tertulia.transports.reply import encode
 
@@ -53,7 +53,3 @@ def limit_reached(seconds: float) -> InvalidInput:
         f"A WebSocket connection lasts {span} at most, and this one has; open another to go on.",
         code="websocket_connection_limit_reached",
     )
-
-
-def stopping() -> Unavailable:
-    return Unavailable("This server is about to stop; connect again.", retry_after=1.0)
