@@ -14,6 +14,10 @@ from tertulia.ports.eventlog import Appended, EventLog
 
 #: Seconds between tries while the log does not answer: first, and at most.
 RETRY_FIRST, RETRY_MOST = 0.1, 5.0
+#: Moments within an interval at which texts are flushed.
+BEATS = 3
+#: Seconds by which a timer of the event loop may be early: uvloop counts milliseconds.
+TIMER_RESOLUTION = 0.001
 #: Appends under way beyond which the model is read no further.
 CROWDED = 64
 
@@ -21,20 +25,24 @@ Key = tuple[str, int]
 
 
 class Coalescer:
-    """Gathers text of one kind into deltas: the first at once, then ``interval`` seconds after
-    the last flush or at ``max_bytes`` of UTF-8, whichever is sooner."""
+    """Gathers text of one kind into deltas: the first at once, then at most ``interval`` seconds
+    after the last flush or at ``max_bytes`` of UTF-8, whichever is sooner.
+
+    All coalescers of a process flush on the same beats, so that one write serves many answers.
+    """
 
     def __init__(
         self, emit: Callable[[Key, str], None], *, interval: float, max_bytes: int
     ) -> None:
         self._emit = emit
         self._interval = interval
+        self._beat = interval / BEATS
         self._max_bytes = max_bytes
         self._loop = asyncio.get_running_loop()
         self._key: Key = ("", 0)
         self._texts: list[str] = []
         self._bytes = 0
-        self._flushed_at = float("-inf")
+        self._due = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, key: Key, text: str) -> None:
@@ -46,11 +54,10 @@ class Coalescer:
             self._key = key
         self._texts.append(text)
         self._bytes += len(text) if text.isascii() else len(text.encode())
-        due = self._flushed_at + self._interval
-        if self._bytes >= self._max_bytes or self._loop.time() >= due:
+        if self._bytes >= self._max_bytes or self._loop.time() >= self._due:
             self.flush()
         elif self._timer is None:
-            self._timer = self._loop.call_at(due, self.flush)
+            self._timer = self._loop.call_at(self._due, self.flush)
 
     def flush(self) -> None:
         """Emit what was gathered, now."""
@@ -58,7 +65,9 @@ class Coalescer:
         if not self._texts:
             return
         text, self._texts, self._bytes = "".join(self._texts), [], 0
-        self._flushed_at = self._loop.time()
+        # A timer may be early by the loop's resolution.
+        beats = (self._loop.time() + TIMER_RESOLUTION) // self._beat
+        self._due = beats * self._beat + self._interval
         self._emit(self._key, text)
 
     def close(self) -> None:
