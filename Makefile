@@ -36,6 +36,10 @@ format: dev ## lay the code out, and fix what can be fixed safely
 unit: dev ## the quick tests
 	@$(BIN)/python -m pytest -q tests/unit
 
+.PHONY: bench
+bench: dev ## what it costs beside a bare relay, in ten minutes; ARGS="--only chat20 --runs 1"
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 .PHONY: docs
 docs: setup ## make the reference pages again
 	@$(BIN)/tertulia config doc > docs/reference/settings.md

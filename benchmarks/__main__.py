@@ -91,8 +91,10 @@ def main(words: Sequence[str]) -> None:
 def _profile(bench: Bench, scale: Scale, *, write: bool) -> None:
     file = RESULTS / "profile.folded"
     file.unlink(missing_ok=True)
-    cpu = profile.record(bench, scale, file)
-    text = profile.markdown(profile.read(file), cpu, time.strftime("%Y-%m-%d", time.gmtime()))
+    cost = profile.record(bench, scale, file)
+    text = profile.markdown(
+        profile.read(file, cost), cost, time.strftime("%Y-%m-%d", time.gmtime())
+    )
     print(f"\n{text}\n{file}: open it at speedscope.app, or with any tool for folded stacks")
     if write:
         report.put_between(PAGE, "profile", text)

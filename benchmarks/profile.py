@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
 
 from benchmarks.measures import Scale
 from benchmarks.measures.base import stage
@@ -23,15 +24,20 @@ RATE = 200
 LONGEST = 25
 
 _NUMBER = re.compile(r"[-_ ]\d+( .*)?\Z")
+_THREAD = re.compile(r"thread \((?P<id>\d+)\): (?P<name>.*)")
 _FRAME = re.compile(r"(?P<name>.+) \((?P<path>[^()]*?)(:\d+)?\)\Z")
+
+
+_Key = TypeVar("_Key")
+Weights: TypeAlias = defaultdict[_Key, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Milliseconds of CPU for each turn, sampling included: of all, and by kind of thread."""
+    """Milliseconds of CPU for each turn, sampling included: of all, and of each thread."""
 
     all: float
-    threads: dict[str, float]
+    threads: dict[int, float]
 
 
 def record(bench: Bench, scale: Scale, file: Path) -> Cost:
@@ -50,7 +56,15 @@ def record(bench: Bench, scale: Scale, file: Path) -> Cost:
         sampling = subprocess.Popen(
             [
                 *(spy, "record", "--pid", str(server.pid), "--rate", str(RATE)),
-                *("--format", "raw", "--function", "--full-filenames", "--output", str(file)),
+                *(
+                    "--threads",
+                    "--format",
+                    "raw",
+                    "--function",
+                    "--full-filenames",
+                    "--output",
+                    str(file),
+                ),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -69,29 +83,14 @@ def record(bench: Bench, scale: Scale, file: Path) -> Cost:
         finally:
             sampling.send_signal(signal.SIGINT)
             said = sampling.communicate()[1]
-        names = _names(spy, server.pid)
-        used: defaultdict[str, float] = defaultdict(float)
-        for thread, seconds in server.threads().items():
-            name = _NUMBER.sub("", names.get(thread, "of a library"))
-            used[name] += seconds - before.get(thread, 0.0)
+        used = {
+            thread: seconds - before.get(thread, 0.0)
+            for thread, seconds in server.threads().items()
+        }
     if not file.exists():
         raise RuntimeError(f"py-spy has recorded nothing: {said[-500:]}")
-    turns = figures["turns"]
-    each = {
-        name: 1000 * seconds / turns
-        for name, seconds in sorted(used.items(), key=lambda one: -one[1])
-    }
+    each = {thread: 1000 * seconds / figures["turns"] for thread, seconds in used.items()}
     return Cost(figures["cpu_ms"], each)
-
-
-def _names(spy: str, pid: int) -> dict[int, str]:
-    """What Python calls the threads that the kernel numbers."""
-    said = subprocess.run(
-        [spy, "dump", "--json", "--pid", str(pid)], capture_output=True, check=True
-    ).stdout
-    return {
-        thread["os_thread_id"]: thread["thread_name"] or "unnamed" for thread in json.loads(said)
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,31 +110,44 @@ class Frame:
 
 @dataclass(slots=True)
 class Profile:
-    """Samples: by the function at work, by every function under way, and by the module of ours
-    for which it was done (where there is none: by the library)."""
+    """Milliseconds a turn: by kind of thread, by the function at work, by every function under
+    way, and by the module of ours for which it was done (where there is none: the library)."""
 
-    total: int
-    alone: Counter[Frame]
-    within: Counter[Frame]
-    owners: Counter[str]
+    samples: int
+    threads: Weights[str]
+    alone: Weights[Frame]
+    within: Weights[Frame]
+    owners: Weights[str]
 
 
-def read(file: Path) -> Profile:
-    """Folded stacks: frames from the outside in, and how often they were seen."""
-    found = Profile(0, Counter(), Counter(), Counter())
+def read(file: Path, cost: Cost) -> Profile:
+    """Folded stacks: a thread, frames from the outside in, and how often they were seen.
+
+    A thread that waits is often taken for one that works, so what a sample weighs is by what its
+    thread has used.
+    """
+    stacks = []
+    seen: Counter[int] = Counter()
     for line in file.read_text().splitlines():
         stack, _, number = line.rpartition(" ")
-        count = int(number)
-        frames = [frame for text in stack.split(";") if (frame := _frame(text)) is not None]
-        if not frames:
+        first, *texts = stack.split(";")
+        thread = _THREAD.match(first)
+        frames = [frame for text in texts if (frame := _frame(text)) is not None]
+        if thread is None or not frames:
             continue
-        found.total += count
-        found.alone[frames[-1]] += count
+        stacks.append((thread, frames, int(number)))
+        seen[int(thread["id"])] += int(number)
+    weights: list[Weights[Any]] = [defaultdict(float) for _ in range(4)]
+    found = Profile(seen.total(), *weights)
+    for thread, frames, count in stacks:
+        number_ = int(thread["id"])
+        weight = count * cost.threads.get(number_, 0.0) / seen[number_]
+        found.threads[_NUMBER.sub("", thread["name"])] += weight
+        found.alone[frames[-1]] += weight
         for frame in set(frames):
-            found.within[frame] += count
+            found.within[frame] += weight
         ours = [frame for frame in frames if frame.ours]
-        owner = ours[-1].module if ours else f"({_package(frames)})"
-        found.owners[owner] += count
+        found.owners[ours[-1].module if ours else f"({_package(frames)})"] += weight
     return found
 
 
@@ -163,26 +175,22 @@ def _package(frames: list[Frame]) -> str:
 
 
 def markdown(found: Profile, cost: Cost, date: str) -> str:
-    total = max(found.total, 1)
-    ours = Counter({frame: count for frame, count in found.within.items() if frame.ours})
+    ours = {frame: weight for frame, weight in found.within.items() if frame.ours}
     head = (
-        f"Recorded on {date} by `python -m benchmarks --profile`: 300 users, {found.total:,} "
+        f"Recorded on {date} by `python -m benchmarks --profile`: 300 users, {found.samples:,} "
         f"samples, {cost.all:.1f} ms of CPU a turn with the sampling.\n"
     )
-    threads = ["| thread | CPU a turn |", "|---|--:|"]
-    threads += [f"| {name} | {each:.1f} ms |" for name, each in cost.threads.items()]
-    return "\n".join(
-        [
-            head,
-            "\n".join(threads) + "\n",
-            _table("done for", found.owners, total),
-            _table("at work", found.alone, total),
-            _table("under way", ours, total),
-        ]
+    tables = (
+        _table("thread", found.threads),
+        _table("done for", found.owners),
+        _table("at work", found.alone),
+        _table("under way", ours),
     )
+    return "\n".join((head, *tables))
 
 
-def _table(title: str, counts: Counter[Frame] | Counter[str], total: int) -> str:
-    out = [f"| {title} | share |", "|---|--:|"]
-    out += [f"| `{key}` | {count / total:.1%} |" for key, count in counts.most_common(LONGEST)]
+def _table(title: str, weights: Mapping[Any, float]) -> str:
+    most = sorted(weights.items(), key=lambda one: -one[1])[:LONGEST]
+    out = [f"| {title} | ms a turn |", "|---|--:|"]
+    out += [f"| `{key}` | {weight:.2f} |" for key, weight in most]
     return "\n".join(out) + "\n"
