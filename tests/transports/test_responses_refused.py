@@ -77,7 +77,7 @@ async def test_a_message_beyond_the_window_and_one_of_1_mb_within(
         ({"input": []}, 400, "input"),
         ({"input": 5}, 400, "input"),
         ({"input": "x", "temperature": "hot"}, 400, "temperature"),
-        ({"input": "x", "max_output_tokens": 1}, 400, "max_output_tokens"),
+        ({"input": "x", "max_output_tokens": 0}, 400, "max_output_tokens"),
         ({"input": "x", "background": True, "store": False}, 400, "store"),
         ({"input": "x", "regenerate_of": "resp_x"}, 400, "input"),
     ],

@@ -245,7 +245,7 @@ def test_null_means_absent() -> None:
         ({"top_p": -1}, "top_p"),
         ({"presence_penalty": 3}, "presence_penalty"),
         ({"top_logprobs": 21}, "top_logprobs"),
-        ({"max_output_tokens": 15}, "max_output_tokens"),
+        ({"max_output_tokens": 0}, "max_output_tokens"),
         ({"max_output_tokens": 16.5}, "max_output_tokens"),
         ({"max_output_tokens": True}, "max_output_tokens"),
         ({"max_tool_calls": 0}, "max_tool_calls"),

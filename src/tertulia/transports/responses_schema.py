@@ -58,7 +58,7 @@ _CREATE_BODY = {
         "presence_penalty": {"type": ["number", "null"], "minimum": -2, "maximum": 2},
         "frequency_penalty": {"type": ["number", "null"], "minimum": -2, "maximum": 2},
         "top_logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": 20},
-        "max_output_tokens": {"type": ["integer", "null"], "minimum": 16},
+        "max_output_tokens": {"type": ["integer", "null"], "minimum": 1},
         "max_tool_calls": {"type": ["integer", "null"], "minimum": 1},
         "truncation": {"enum": ["auto", "disabled"], "default": "disabled"},
         "service_tier": {"enum": ["auto", "default", "flex", "priority"], "default": "default"},

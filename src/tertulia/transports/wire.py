@@ -100,7 +100,9 @@ def _request(top: Field, limits: Limits) -> Request:
         presence_penalty=optional.number(top.get("presence_penalty"), -2, 2),
         frequency_penalty=optional.number(top.get("frequency_penalty"), -2, 2),
         top_logprobs=0 if top_logprobs.missing else top_logprobs.integer(0, 20),
-        max_output_tokens=optional.integer(top.get("max_output_tokens"), 16),
+        # The standard starts at 16; less is meant by whoever asks for it, and chat completions
+        # take it too.
+        max_output_tokens=optional.integer(top.get("max_output_tokens"), 1),
         max_tool_calls=optional.integer(top.get("max_tool_calls"), 1),
         truncation=cast(
             'Literal["auto", "disabled"]',
