@@ -221,10 +221,12 @@ async def test_what_a_key_made_and_was_deleted_is_gone(rig: Rig) -> None:
         await rig.submit(key=KEY)
 
 
-async def test_a_key_of_what_is_kept_nowhere_makes_it_anew(rig: Rig) -> None:
+@pytest.mark.parametrize("ended", [True, False])
+async def test_a_key_of_what_is_kept_nowhere_makes_it_anew(rig: Rig, ended: bool) -> None:
     first = await rig.submit(key=KEY, store=False, connection="conn_1")
     assert (await rig.submit(key=KEY, store=False, connection="conn_2")).replayed
-    await rig.end(await rig.claim(first.response.id))
+    if ended:
+        await rig.end(await rig.claim(first.response.id))
     await rig.store.erase_connection("conn_1")
     anew = await rig.submit(key=KEY, store=False, connection="conn_3")
     assert not anew.replayed

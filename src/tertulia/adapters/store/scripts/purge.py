@@ -19,7 +19,7 @@ from tertulia.adapters.store.statement import Script, Statement
 #: Rows of one kind found in one pass; one passes again until nothing is found.
 BATCH: Final = 256
 #: `connection_id` of a response whose connection was closed before it ended.
-_CLOSED: Final = ""
+CLOSED: Final = ""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -33,7 +33,7 @@ _EPHEMERAL = Statement(
         _r.store == literal_column("0"),
         _r.completed_at.is_not(None),
         _r.erased_at.is_(None),
-        or_(_r.completed_at <= bindparam("before"), _r.connection_id == _CLOSED),
+        or_(_r.completed_at <= bindparam("before"), _r.connection_id == CLOSED),
     )
     .limit(BATCH)
 )
@@ -91,7 +91,7 @@ _BOUND = Statement(
     .order_by(_r.ordinal.desc())
     .with_for_update()
 )
-_UNBIND = Statement(update(responses).where(_r.id == bindparam("id")).values(connection_id=_CLOSED))
+_UNBIND = Statement(update(responses).where(_r.id == bindparam("id")).values(connection_id=CLOSED))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from tertulia.adapters.store.scripts.conversation_rows import (
 )
 from tertulia.adapters.store.scripts.idempotency import first_result, renew
 from tertulia.adapters.store.scripts.items import INPUT, put_items
+from tertulia.adapters.store.scripts.purge import CLOSED
 from tertulia.adapters.store.scripts.records import (
     ANSWER,
     INSERT,
@@ -103,10 +104,10 @@ def submit(
 
 
 def _replay(response_id: str, sealer: Sealer) -> Script[Submitted | None]:
-    """None: it was erased. With ``store=false`` that is its ordinary end, and a client that asks
-    again has not got all of it."""
+    """None: it was erased, or is about to be. With ``store=false`` that is its ordinary end, and a
+    client that asks again has not got all of it."""
     record = yield from lock_response(response_id)
-    if record is None or record.erased_at is not None:
+    if record is None or record.erased_at is not None or record.connection_id == CLOSED:
         return None
     return Submitted(opened(record, sealer), True, (), (), False)
 
