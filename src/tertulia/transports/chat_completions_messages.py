@@ -20,7 +20,9 @@ from tertulia.domain.item import (
     Part,
     Refusal,
     Role,
+    images_of,
 )
+from tertulia.settings.sections import Limits
 from tertulia.transports.wire_field import Field
 from tertulia.transports.wire_items import data_image, function_name
 
@@ -30,18 +32,18 @@ _ROLES = ("system", "developer", "user", "assistant", "tool")
 _CALL_ID_CHARS = 512
 
 
-def parse_messages(field: Field, *, message_chars: int) -> tuple[Item, ...]:
-    """The field ``messages``. ``message_chars``: the longest text of one part.
+def parse_messages(field: Field, limits: Limits) -> tuple[Item, ...]:
+    """The field ``messages``.
 
     Raises:
         InvalidInput: with the path of what was wrong.
     """
     items: list[Item] = []
     called: set[str] = set()
-    last, said = None, 0
+    last, said, images = None, 0, 0
     for last in field.items():
         said = len(items)
-        for item in _read(last, message_chars):
+        for item in _read(last, limits):
             if isinstance(item, FunctionCall):
                 called.add(item.call_id)
             elif isinstance(item, FunctionCallOutput) and item.call_id not in called:
@@ -49,6 +51,12 @@ def parse_messages(field: Field, *, message_chars: int) -> tuple[Item, ...]:
                     "answers no call of the messages before it", "unknown_tool_call"
                 )
             items.append(item)
+            images += len(images_of(item))
+        if images > limits.images_per_request:
+            raise last.wrong(
+                f"brings more than the {limits.images_per_request} images of a request",
+                "array_above_max_length",
+            )
     if last is None:
         raise field.wrong("must have at least one message", "array_below_min_length")
     if last.get("role").value == "user" and len(items) == said:
@@ -56,17 +64,17 @@ def parse_messages(field: Field, *, message_chars: int) -> tuple[Item, ...]:
     return tuple(items)
 
 
-def _read(field: Field, chars: int) -> Iterator[Item]:
+def _read(field: Field, limits: Limits) -> Iterator[Item]:
     role = field.get("role")
     name = role.text()
     if name == "tool":
-        yield _tool_output(field, chars)
+        yield _tool_output(field, limits)
     elif name == "assistant":
-        yield from _answer(field, chars)
+        yield from _answer(field, limits.message_chars)
     elif name == "user":
-        yield from _given("user", _parts(field.get("content"), chars, images=True))
+        yield from _given("user", _parts(field.get("content"), limits, images=True))
     elif name in ("system", "developer"):
-        yield from _given(cast(Role, name), _parts(field.get("content"), chars))
+        yield from _given(cast(Role, name), _parts(field.get("content"), limits))
     elif name == "function":
         raise role.wrong(
             "function is not supported: send tools and messages of role tool", "unsupported_value"
@@ -80,22 +88,22 @@ def _given(role: Role, parts: tuple[Part, ...]) -> Iterator[Message]:
         yield Message(id=new_id(MESSAGE), role=role, content=parts)
 
 
-def _parts(content: Field, chars: int, *, images: bool = False) -> tuple[Part, ...]:
+def _parts(content: Field, limits: Limits, *, images: bool = False) -> tuple[Part, ...]:
     if isinstance(content.value, str):
-        return (InputText(text=content.text(at_most=chars)),)
+        return (InputText(text=content.text(at_most=limits.message_chars)),)
     if content.missing or isinstance(content.value, list):
-        return tuple(_part(each, chars, images=images) for each in content.items())
+        return tuple(_part(each, limits, images=images) for each in content.items())
     raise content.wrong("must be a string or an array of parts", "invalid_type")
 
 
-def _part(field: Field, chars: int, *, images: bool) -> Part:
+def _part(field: Field, limits: Limits, *, images: bool) -> Part:
     kind = field.get("type")
     name = kind.text()
     if name == "text":
-        return InputText(text=field.get("text").text(at_most=chars))
+        return InputText(text=field.get("text").text(at_most=limits.message_chars))
     if name == "image_url" and images:
         image = field.get("image_url")
-        return data_image(image.get("url"), image.get("detail"))
+        return data_image(image.get("url"), image.get("detail"), image_bytes=limits.image_bytes)
     if name in ("image_url", "input_audio", "file"):
         takes = "text, or images as data URLs" if images else "text"
         raise kind.wrong(f"{name} is not supported here: send {takes}", "unsupported_value")
@@ -142,9 +150,9 @@ def _answer_part(field: Field, chars: int) -> Part:
     return Refusal(refusal=field.get("refusal").text(at_most=chars))
 
 
-def _tool_output(field: Field, chars: int) -> FunctionCallOutput:
+def _tool_output(field: Field, limits: Limits) -> FunctionCallOutput:
     content = field.get("content")
-    parts = _parts(content, chars)
+    parts = _parts(content, limits)
     return FunctionCallOutput(
         id=new_id(FUNCTION_OUTPUT),
         call_id=field.get("tool_call_id").text(at_least=1, at_most=_CALL_ID_CHARS),

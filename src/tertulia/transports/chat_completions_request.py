@@ -94,7 +94,7 @@ def parse_chat(body: Any, limits: Limits) -> ChatRequest:
     options = top.get("stream_options")
     ask = Ask(
         request=_request(top),
-        input=parse_messages(top.get("messages"), message_chars=limits.message_chars),
+        input=parse_messages(top.get("messages"), limits),
         store=False,
         connection_id=new_id(CONNECTION),
     )
