@@ -200,9 +200,10 @@ def migrate(data: Path | None, config: Path | None) -> None:
 @config.command("doc")
 @click.option("--cli", is_flag=True, help="The command line's reference instead.")
 @click.option("--http", is_flag=True, help="The HTTP API's reference instead.")
+@click.option("--events", is_flag=True, help="The reference of events and close codes instead.")
 # The page is the same for every folder; scripts may pass one to every command.
 @data_option
-def config_doc(cli: bool, http: bool, data: Path | None) -> None:  # noqa: ARG001
+def config_doc(cli: bool, http: bool, events: bool, data: Path | None) -> None:  # noqa: ARG001
     """Print the reference page of all settings, in Markdown."""
     from tertulia import reference
 
@@ -210,6 +211,8 @@ def config_doc(cli: bool, http: bool, data: Path | None) -> None:  # noqa: ARG00
         from tertulia import bootstrap
 
         page = reference.http_page(bootstrap.openapi())
+    elif events:
+        page = reference.events_page()
     elif cli:
         page = reference.cli_page(app)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from tertulia.settings import ENV_PREFIX, ModelServer, Settings
+from tertulia.transports import feed_commands, feed_messages, own_events, standard_events
+from tertulia.transports import responses_socket_messages as socket
+from tertulia.transports.described import Described
 
 HEAD = """\
 # {title}
@@ -164,3 +167,87 @@ def http_page(document: dict[str, Any]) -> str:
         lines.append(f"\n## {group.capitalize()}\n\n| call | does | answers |\n|---|---|---|\n")
         lines += groups[group]
     return "".join(lines)
+
+
+EVENTS_INTRO = """\
+Every event and message is a JSON object with a `type`. The same bytes go out over server-sent
+events, over a WebSocket of `/v1/responses`, and within the feed's `event` messages.
+
+## How to read a stream
+
+Keep the `sequence_number` of the last event you applied. Apply the event whose number is one
+greater, or, after `tertulia:attempt`, the first of a new attempt; drop what is not greater than
+yours. On a gap, and when a connection broke, ask again with your number as `starting_after`. A
+client that does so shows every character once. Ignore types that you do not know.
+
+Numbers of the n-th attempt begin at (n − 1) · 2²⁰: a greater leap means that another worker has
+taken over.
+
+## Events of a response
+
+"""
+
+OURS_INTRO = """\
+
+## Events of Tertulia's own
+
+They come on the feed, and on a plain stream or a WebSocket of `/v1/responses` that was asked for
+with the header `Tertulia-Events: 1`. None has a number or is stored.
+
+"""
+
+SOCKET_INTRO = """\
+
+## WebSocket mode of `/v1/responses`
+
+As the standard writes it: connect with `Authorization: Bearer`, and send
+`{"type": "response.create", …}` with the body of `POST /v1/responses` in the same object, but for
+`stream`, which is always on, and `background`. The events come back as text messages, without
+`[DONE]`. Several may be sent: they run one after the other, and up to 16 wait.
+
+- The latest response with `store: false` can be named as `previous_response_id` on this
+  connection, by another with `store: false`, until a turn from it fails or the connection closes;
+  then the error is `previous_response_not_found`, and the whole input has to be sent anew.
+- `generate: false` makes a warm-up: an id that can be gone on from, its input before the next.
+- What is wrong with a message is answered with `{"type": "error", "status", "error"}`, and the
+  connection goes on. A message may be as large as a request body.
+- Who leaves cancels nothing that is stored: `GET /v1/responses/{id}?stream=true&starting_after=N`.
+
+| close code | means |
+|---|---|
+"""
+
+FEED_INTRO = """\
+
+## The feed
+
+One connection for each device, with everything of its user on it: `/v1/feed`, as a WebSocket, or
+with `GET` as server-sent events. A WebSocket's first message is `auth`. A `GET` is authorised by
+its header, and says in the query what to follow: `subscribe=<response id>`, with `:` and a number
+to go on after that event, or `subscribe=all` for every response that runs or starts. The `id` of
+an event is the feed's position, to come back with as `Last-Event-ID` or `after`.
+
+### What the server sends
+
+"""
+
+
+def events_page() -> str:
+    """All events, messages and close codes as Markdown."""
+    closes = [f"| {code.value} | {says} |\n" for code, says in socket.CLOSES.items()]
+    lines = [HEAD.format(title="Events and close codes"), EVENTS_INTRO]
+    lines += [*described(standard_events.STANDARD), OURS_INTRO, *described(own_events.OURS)]
+    lines += [SOCKET_INTRO, *closes, FEED_INTRO, *described(feed_messages.MESSAGES)]
+    lines += ["\n### Entries of the feed\n\n", *described(feed_messages.ENTRIES)]
+    lines += ["\n### What a device sends\n\n", *described(feed_commands.COMMANDS)]
+    lines.append("\n### Close codes\n\n| code | means | do |\n|---|---|---|\n")
+    lines += [
+        f"| {code.value} | {says} | {code.do} |\n" for code, says in feed_messages.CLOSES.items()
+    ]
+    return "".join(lines)
+
+
+def described(table: Mapping[str, Described]) -> Iterator[str]:
+    yield "| type | fields | says |\n|---|---|---|\n"
+    for name, one in table.items():
+        yield f"| `{name}` | {one.fields} | {one.says} |\n"

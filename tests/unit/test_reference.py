@@ -16,6 +16,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "settings": reference.settings_page,
     "cli": lambda: reference.cli_page(cli.app),
     "http": lambda: reference.http_page(bootstrap.openapi()),
+    "events": reference.events_page,
 }
 
 

@@ -12,6 +12,7 @@ from tertulia.errors import RateLimited, TertuliaError, TooLarge, Unauthorized
 from tertulia.transports import feed_messages as say
 from tertulia.transports import wire
 from tertulia.transports.auth import identify
+from tertulia.transports.described import Described
 from tertulia.transports.feed_connection import Connection
 from tertulia.transports.feed_messages import Close
 from tertulia.transports.feed_socket import Closed, Socket
@@ -25,6 +26,28 @@ MAX_SUBSCRIPTIONS = 64
 
 #: Messages a device may send at once, and a second.
 BURST, RATE = 200, 50
+
+COMMANDS = {
+    "auth": Described(
+        "`token`, `feed?: {epoch, offset}`",
+        "The first message, within 5 s: an access token or API key, null where there is no "
+        "sign-in; and the position that the device knows. Later: a fresh token.",
+    ),
+    "subscribe": Described(
+        "`response_id`, `starting_after?`",
+        "Send its events, from after that number or from the start. Again is allowed: it begins "
+        "anew.",
+    ),
+    "unsubscribe": Described("`response_id`", "No more of its events."),
+    "response.create": Described(
+        "`request_id`, and the body of `POST /v1/responses`",
+        "Make a response. `request_id` is an idempotency key: sent again, also by POST, it makes "
+        "nothing new.",
+    ),
+    "response.cancel": Described("`response_id`", "End it; what was written is kept."),
+    "typing": Described("`conversation_id`", "Tell the user's other devices."),
+    "pong": Described("", "The answer to `ping`."),
+}
 
 
 class Commands:

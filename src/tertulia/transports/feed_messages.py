@@ -8,8 +8,9 @@ from typing import Any
 from tertulia.domain.frame import Frame
 from tertulia.errors import TertuliaError
 from tertulia.ports.conversations import FeedEntry, FeedPosition
+from tertulia.transports.described import Described
 from tertulia.transports.errors import error_object
-from tertulia.transports.own_events import attempt_event, position_event
+from tertulia.transports.own_events import SNAPSHOT, attempt_event, position_event
 from tertulia.transports.reply import encode
 
 #: Longest message of a client, in bytes; longer ones go by POST.
@@ -22,23 +23,92 @@ PING = encode({"type": "ping"})
 RESYNC = encode({"type": "resync"})
 
 
-class Close(IntEnum):
-    """What a close code tells the client to do."""
+#: What the server says on a feed.
+MESSAGES = {
+    "hello": Described(
+        "`connection_id`, `feed: {epoch, offset}`, `limits`",
+        "First of all: where the feed stands. Keep both numbers to come back to.",
+    ),
+    "resync": Described(
+        "", "The feed's history no longer reaches back to the device: fetch all state again."
+    ),
+    "feed": Described(
+        "`offset`, `event`", "The next entry of the user's feed; offsets have no gaps."
+    ),
+    "ack": Described(
+        "`request_id`, `response_id`, `conversation_id`",
+        "A `response.create` is stored and followed from its first event.",
+    ),
+    "event": Described("`response_id`, `event`", "An event of a response that is followed."),
+    "error": Described(
+        "`request_id?`, `response_id?`, `error`",
+        "What was asked could not be done, or a response can no longer be followed.",
+    ),
+    "typing": Described("`conversation_id`", "The user types there, on another device."),
+    "ping": Described(
+        "", "Answer `pong`. Over server-sent events a comment, which needs no answer."
+    ),
+    "goaway": Described("`in_ms`", "The server stops: connect again within this time."),
+    "close": Described(
+        "`code`", "Server-sent events only: the code that a WebSocket is closed with."
+    ),
+}
 
-    #: Do not reconnect.
+#: What happens in a user's feed.
+ENTRIES = {
+    "conversation.created": Described("`conversation`", "A conversation was made."),
+    "conversation.updated": Described("`conversation`", "Its title, time or metadata changed."),
+    "conversation.deleted": Described("`conversation_id`", "It was deleted; it can be restored."),
+    "conversation.restored": Described("`conversation`", "It is back."),
+    "head.changed": Described(
+        "`conversation_id`, `head`", "Another branch is shown and continued, or the same has grown."
+    ),
+    "response.started": Described(
+        "`response_id`, `conversation_id`, `previous_response_id`", "A response was accepted."
+    ),
+    "response.ended": Described("`response_id`, `conversation_id`, `status`", "It has ended."),
+}
+
+
+class Close(IntEnum):
+    """What a close code tells the client; its hundreds tell what to do."""
+
     BAD_TOKEN = 4001
     FORBIDDEN = 4003
     TOO_MANY = 4004
     NO_AUTH = 4009
     TOO_BIG = 4013
-    #: Reconnect with back-off.
     OVERLOADED = 4100
     TOO_SLOW = 4108
     RATE_LIMITED = 4129
-    #: Reconnect now.
     DRAINING = 4200
     MISSED_PONG = 4201
     REFRESH = 4202
+
+    @property
+    def do(self) -> str:
+        return _DO[self // 100]
+
+
+_DO = {
+    40: "Do not reconnect before something has changed.",
+    41: "Reconnect with back-off and full jitter.",
+    42: "Reconnect now.",
+}
+
+CLOSES = {
+    Close.BAD_TOKEN: "The token is wrong, expired or revoked, or the first message is no `auth`.",
+    Close.FORBIDDEN: "A later `auth` came with another user's token.",
+    Close.TOO_MANY: "The user has too many connections.",
+    Close.NO_AUTH: "No `auth` came in time.",
+    Close.TOO_BIG: f"A message was larger than {MAX_FRAME // 1024} KiB; long ones go by POST.",
+    Close.OVERLOADED: "A part of the server does not answer.",
+    Close.TOO_SLOW: "The device took nothing for too long.",
+    Close.RATE_LIMITED: "The device sent too many messages, or its address too many requests.",
+    Close.DRAINING: "The server stops.",
+    Close.MISSED_PONG: "A ping was not answered before the next.",
+    Close.REFRESH: "The token has expired: come back with a fresh one.",
+}
 
 
 def hello(connection_id: str, position: FeedPosition) -> bytes:
@@ -115,7 +185,7 @@ class Events:
             self._wrapped(
                 encode(
                     {
-                        "type": "tertulia:snapshot",
+                        "type": SNAPSHOT,
                         "after": after,
                         "page": index,
                         "pages": len(pages),

@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 from tertulia.domain.frame import Frame
+from tertulia.transports.described import Described
 from tertulia.transports.reply import encode
 
 ATTEMPT = "tertulia:attempt"
 POSITION = "tertulia:position"
+SNAPSHOT = "tertulia:snapshot"
+
+#: They have no number of their own: ``after`` is that of the last event before them.
+OURS = {
+    POSITION: Described(
+        "`after`, `position`, `expected_wait_ms`",
+        "While it waits: its place in the queue, 1 being next. The wait is null where nobody can "
+        "tell.",
+    ),
+    ATTEMPT: Described(
+        "`after`, `attempt`",
+        "Another worker has taken over. The next event's number is far greater, and its text goes "
+        "on after number `after`.",
+    ),
+    SNAPSHOT: Described(
+        "`after`, `page`, `pages`, `output`",
+        "The feed only, to a reader that fell behind: what the response has written up to number "
+        "`after`, in pages counted from 0, replaces what the reader holds.",
+    ),
+}
 
 
 def attempt_event(frame: Frame) -> bytes:
