@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import accumulate
 from typing import Any, TypeVar
 
@@ -35,38 +35,44 @@ _LARGEST = 2**63
 
 
 class BodyLimit:
-    """ASGI middleware: collects the body, refusing what is too large (413) or not JSON (415)."""
+    """ASGI middleware: collects the body, refusing what is too large (413) or not JSON (415).
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    ``uploads``: the paths that take a form with a file instead, each with its own limit.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, uploads: Mapping[str, int] | None = None) -> None:
         self._app = app
         self._limit = limit
+        self._uploads = uploads or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in _WITHOUT_BODY:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        upload = scope["path"] in self._uploads
+        limit = self._uploads.get(scope["path"], self._limit)
         body = bytearray()
         seen, more = 0, True
         declared = headers.get(b"content-length", b"")
-        too_large = declared.isdigit() and int(declared) > self._limit
+        too_large = declared.isdigit() and int(declared) > limit
         while more and not (too_large and (seen > DRAIN_BYTES or b"expect" in headers)):
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
             chunk = message.get("body", b"")
             seen += len(chunk)
-            too_large = too_large or seen > self._limit
+            too_large = too_large or seen > limit
             if too_large:
                 body.clear()
             else:
                 body += chunk
             more = message.get("more_body", False)
         if too_large:
-            await refuse(_too_large(self._limit), scope, receive, send)
-        elif body and not _is_json(headers.get(b"content-type", b"")):
-            error = UnsupportedMedia("Send JSON, with `Content-Type: application/json`.")
-            await refuse(error, scope, receive, send)
+            hint = "" if upload else " Send large images one by one to /v1/files."
+            await refuse(_too_large(limit, hint), scope, receive, send)
+        elif body and (wrong := _unsupported(headers.get(b"content-type", b""), upload=upload)):
+            await refuse(wrong, scope, receive, send)
         else:
             await self._app(scope, _replay(bytes(body), receive), send)
 
@@ -84,15 +90,21 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The body is larger than {limit} bytes.")
+def _too_large(limit: int, hint: str = "") -> TooLarge:
+    return TooLarge(f"The body is larger than {limit} bytes.{hint}")
 
 
-def _is_json(content_type: bytes) -> bool:
+def _unsupported(content_type: bytes, *, upload: bool) -> UnsupportedMedia | None:
     kind = content_type.partition(b";")[0].strip().lower()
-    return kind == b"application/json" or (
+    if upload:
+        if kind == b"multipart/form-data":
+            return None
+        return UnsupportedMedia("Send a form with the file, as `multipart/form-data`.")
+    if kind == b"application/json" or (
         kind.startswith(b"application/") and kind.endswith(b"+json")
-    )
+    ):
+        return None
+    return UnsupportedMedia("Send JSON, with `Content-Type: application/json`.")
 
 
 def load_json(raw: bytes | str, *, depth: int) -> Any:

@@ -9,6 +9,7 @@ Its tokens are words.
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 import math
@@ -27,12 +28,14 @@ from tertulia.adapters.model.scripted_rules import (
     parse_rules,
     words,
 )
+from tertulia.domain.image import size_of
 from tertulia.errors import ModelRefused, ModelUnavailable
 from tertulia.ports.model import (
     Call,
     Chunk,
     Finished,
     FinishReason,
+    ImagePart,
     Message,
     ModelInfo,
     ModelState,
@@ -77,6 +80,7 @@ class ScriptedModel:
             owned_by="tertulia",
             context_window=CONTEXT_WINDOW,
             tools=by_rules,
+            images=by_rules,
             json_schema=by_rules,
             prefill=not parsed.portable,
         )
@@ -97,6 +101,7 @@ class ScriptedModel:
             attempt=call.attempt,
             entries=len(call.entries),
             prefix=call.prefix,
+            images=_images(call),
         )
         ended: Ended = "failed"
         try:
@@ -131,7 +136,8 @@ class ScriptedModel:
     def _script(self, call: Call) -> Script:
         if self._id.chunks is not None:
             return Script(chunks=numbered(self._id.chunks), rate=self._id.rate)
-        script = parse_rules(_last_user_text(call))
+        message = _last_user_text(call)
+        script = parse_rules(message)
         text: str | None = None
         if call.json_schema is not None:
             try:
@@ -140,6 +146,9 @@ class ScriptedModel:
                 raise ModelRefused(f"invalid schema: {error}", param="text.format") from error
         elif script.default and call.entries and isinstance(call.entries[-1], ToolOutput):
             text = f"The tool answered: {call.entries[-1].output}"
+        elif (script.default or not message.strip()) and (shown := _images(call)):
+            said = f"{''.join(script.chunks).rstrip()} [{'; '.join(shown)}]"
+            return replace(script, chunks=words(said))
         return script if text is None else replace(script, chunks=words(text), default=False)
 
     async def _text(
@@ -184,6 +193,25 @@ class ScriptedModel:
                 await self._sleep(0)
             yield done, chunks[done:due]
             done = min(due, len(chunks))
+
+
+def _images(call: Call) -> list[str]:
+    """What each image is by its own bytes, as ``image/png 640x480, 1234 bytes``."""
+    shown = [
+        part.url
+        for entry in call.entries
+        if isinstance(entry, Message)
+        for part in entry.parts
+        if isinstance(part, ImagePart)
+    ]
+    told: list[str] = []
+    for url in shown:
+        image = size_of(url)
+        size = len(base64.b64decode(url.partition(",")[2]))
+        told.append(
+            f"{image.media_type} {image.width}x{image.height}, {size} bytes" if image else "?"
+        )
+    return told
 
 
 def _last_user_text(call: Call) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +30,8 @@ class CallRecord:
     attempt: int
     entries: int
     prefix: str
+    #: Kind and size of each image that it was given.
+    images: list[str] = field(default_factory=list)
     first: int | None = None
     last: int | None = None
     #: None while it runs, and for ever if its process was killed.
@@ -46,9 +49,16 @@ class CallLog:
             self._read(path)
 
     def begin(
-        self, *, model: str, response_id: str, attempt: int, entries: int, prefix: str
+        self,
+        *,
+        model: str,
+        response_id: str,
+        attempt: int,
+        entries: int,
+        prefix: str,
+        images: Sequence[str] = (),
     ) -> CallRecord:
-        record = CallRecord(self._next, model, response_id, attempt, entries, prefix)
+        record = CallRecord(self._next, model, response_id, attempt, entries, prefix, list(images))
         self._next += 1
         self._records.append(record)
         line = asdict(record)

@@ -8,7 +8,7 @@ of them first, as real models do.
 
 **Rules.** The last user message steers ``scripted`` if it consists of nothing but these words,
 in any order, with an optional text at the end; any other message is answered with
-``Scripted answer to: <message>``.
+``Scripted answer to: <message>``, and if there are images by the kind and size of each.
 
 =================== =======================================================================
 ``chunks=N``        answer with the words ``w0`` … ``w<N-1>``
