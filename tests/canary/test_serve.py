@@ -14,6 +14,7 @@ import httpx
 import pytest
 from tests.canary.scan import open_files, scan
 from tests.e2e.server import Server
+from tests.support.images import data_url, png
 from tests.support.sse import events
 from tests.support.upstream import Upstream, refuses, sends, text, upstream
 
@@ -37,9 +38,12 @@ KEPT = (
     "refusal",
     "broken",
     "running",
+    "image",
+    "upload",
+    "file-name",
 )
 #: What is sent in vain, or only compared with.
-PASSING = ("malformed", "unknown-field", "path", "query", "key", "title-search")
+PASSING = ("malformed", "unknown-field", "path", "query", "key", "title-search", "no-image")
 
 refuses("canary-refuses", 400, {"error": {"message": f"I heard {canary('refusal')}"}})
 sends(
@@ -91,6 +95,7 @@ class Talk:
             headers={"Idempotency-Key": canary("key").replace("é", "e")},
         )
         assert answered.json()["status"] == "completed", answered.text
+        await self._show(client)
         for model in ("canary-refuses", "canary-breaks"):
             failed = await client.post("/v1/responses", json={"model": model, "input": "go"})
             assert (
@@ -111,10 +116,33 @@ class Talk:
                 if said == 3:
                     return
 
+    async def _show(self, client: httpx.AsyncClient) -> None:
+        """An upload, large enough that many a reader of forms would put it into a file, and an
+        image within the message."""
+        large = png(note=canary("upload") + " " * 2**21)
+        kept = await client.post(
+            "/v1/files",
+            data={"purpose": "vision"},
+            files={"file": (canary("file-name"), large, "image/png")},
+        )
+        assert kept.status_code == 200, kept.text
+        shown = [
+            {"type": "input_image", "file_id": kept.json()["id"]},
+            {"type": "input_image", "image_url": data_url(png(note=canary("image")))},
+        ]
+        asked = [{"role": "user", "content": shown}]
+        answered = await client.post("/v1/responses", json={"model": "scripted", "input": asked})
+        assert "2x1" in answered.json()["output"][0]["content"][0]["text"], answered.text
+
     async def _in_vain(self, client: httpx.AsyncClient) -> None:
         malformed = b'{"model": "scripted", "input": %b' % canary("malformed").encode()
         sent = {"content-type": "application/json"}
         for answer in (
+            await client.post(
+                "/v1/files",
+                data={"purpose": "vision"},
+                files={"file": ("x.png", canary("no-image").encode() * 50_000)},
+            ),
             await client.post("/v1/responses", content=malformed, headers=sent),
             await client.post("/v1/responses", json={"input": [{canary("unknown-field"): 1}]}),
             await client.get(f"/v1/responses/{canary('path')}"),

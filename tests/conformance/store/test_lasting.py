@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from tests.support.stores import ANN, OpenCipher, Rig, asked, sqlite_rig, words
 
+from tertulia.domain.file import File
+from tertulia.domain.ids import new_file_id
 from tertulia.domain.response import Failure, Request
 from tertulia.errors import DataFolderError, TertuliaError
 from tertulia.ports.turns import HEAD
@@ -30,6 +32,8 @@ SECRETS = {
         "profile",
         "added",
         "edited",
+        "file",
+        "file name",
     )
 }
 
@@ -59,7 +63,23 @@ async def _say_it_all(rig: Rig) -> str:
     await rig.store.add_items(ANN, talk.id, (asked(s["added"]),))
     await rig.store.update_conversation(ANN, talk.id, metadata={"k": s["new metadata"]})
     await rig.store.set_profile(ANN, instructions=s["profile"], default_model=None)
+    await _keep(rig, s["file name"], s["file"].encode())
     return first.id
+
+
+async def _keep(rig: Rig, name: str, content: bytes) -> str:
+    file = File(
+        id=new_file_id(),
+        user_id=ANN,
+        purpose="vision",
+        name=name,
+        media_type="image/png",
+        width=1,
+        height=1,
+        bytes=len(content),
+    )
+    await rig.store.add_file(file, content, keep_seconds=None, quota_bytes=10**9)
+    return file.id
 
 
 def _forms(text: str) -> Iterator[bytes]:
@@ -85,6 +105,19 @@ async def test_nothing_of_the_talk_lies_open(
     held = b"\0".join(while_open + closed)
     found = {n for n, text in SECRETS.items() for form in _forms(text) if form in held}
     assert found == (set() if sealed else set(SECRETS))
+
+
+async def test_a_deleted_file_leaves_no_byte(tmp_path: Path, empty: Path, with_log: bool) -> None:
+    """Even where nothing is sealed: what was deleted is overwritten."""
+    canary = b"canary-of-a-deleted-file"
+    async with sqlite_rig(tmp_path, empty, with_log=with_log, cipher=OpenCipher()) as rig:
+        file_id = await _keep(rig, "a.png", canary * 50_000)
+    held = [p for p in tmp_path.rglob("*") if p.is_file() and canary in p.read_bytes()]
+    assert held
+    async with sqlite_rig(tmp_path, empty, with_log=with_log, cipher=OpenCipher()) as rig:
+        await rig.store.delete_file(ANN, file_id)
+    held = [p for p in tmp_path.rglob("*") if p.is_file() and canary in p.read_bytes()]
+    assert held == []
 
 
 async def test_everything_is_there_after_a_restart(
