@@ -176,6 +176,12 @@ async def test_too_large_a_message(start: Start) -> None:
     assert await client.code() == 1009
 
 
+async def test_text_that_is_none(start: Start) -> None:
+    client = await talk(await start())
+    await client.socket.send(b"\xff", text=True)
+    assert await client.code() == 1007
+
+
 async def test_too_many_requests_and_too_many_messages(start: Start) -> None:
     server = await start(limits=Limits(requests_per_minute=1))
     client = await talk(server)

@@ -22,6 +22,7 @@ class Close(IntEnum):
     """Codes of RFC 6455 and its registry; SDKs reconnect by themselves on 1001 and 1012."""
 
     LIMIT = 1001
+    NOT_UTF8 = 1007
     REFUSED = 1008
     TOO_BIG = 1009
     DRAINING = 1012
@@ -30,6 +31,7 @@ class Close(IntEnum):
 #: What the client should do, for the reference page.
 CLOSES = {
     Close.LIMIT: "The connection has lasted as long as one may. Open another.",
+    Close.NOT_UTF8: "A text message was not UTF-8. Do not send it again.",
     Close.REFUSED: "The token was revoked or has expired, or the client sent messages too fast; "
     "an `error` event before it says which. Do not come back with the same token.",
     Close.TOO_BIG: "A message was more than twice as large as a request body may be. "
