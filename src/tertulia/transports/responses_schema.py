@@ -15,8 +15,8 @@ _OBJECT = {"type": "object"}
 _ITEM = {
     "type": "object",
     "description": "An item of Open Responses: a `message` (its `type` may be left out), "
-    "`function_call`, `function_call_output` or `reasoning`; or an `item_reference`, the `id` of an "
-    "item that is stored. Images are data URLs, or the `file_id` of an upload.",
+    "`function_call`, `function_call_output` or `reasoning`; or an `item_reference`, the `id` of "
+    "an item that is stored. Images are data URLs, or the `file_id` of an upload.",
     "properties": {"type": _STRING, "role": _STRING, "content": {}},
 }
 
