@@ -130,6 +130,8 @@ _RESPONSE_FORMAT = _any(
 )
 _STOP = {"type": "string", "minLength": 1}
 
+_NOT_HERE = {"type": "null", "description": "Not supported."}
+
 _BODY = _object(
     ["messages"],
     messages=_array(_MESSAGE, minItems=1),
@@ -171,6 +173,11 @@ _BODY = _object(
     logprobs={"enum": [False, None], "description": "Not supported."},
     top_logprobs={"enum": [0, None], "description": "Not supported."},
     modalities=_any(_array({"const": "text"}, maxItems=8), _NULL),
+    audio=_NOT_HERE,
+    functions={"type": "null", "description": "Not supported: send `tools`."},
+    function_call={"type": "null", "description": "Not supported: send `tool_choice`."},
+    moderation=_NOT_HERE,
+    web_search_options=_NOT_HERE,
     service_tier=_one_of("auto", "default", "flex", "scale", "priority", "fast", None),
     store={"description": "Accepted and ignored: chat completions are never stored."},
     metadata={
