@@ -17,6 +17,7 @@ from tertulia.domain.admission import Limits
 from tertulia.domain.frame import Frame
 from tertulia.domain.item import Item
 from tertulia.domain.response import Failure, IncompleteReason, Response, Status, Usage
+from tertulia.domain.sent import Sent
 
 HEAD: Final = "head"
 
@@ -81,6 +82,8 @@ class Outcome:
     last_sequence_number: int
     incomplete_reason: IncompleteReason | None = None
     error: Failure | None = None
+    #: What its last attempt called the model with; None: it called none.
+    sent: Sent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +225,10 @@ class Turns(Protocol):
     async def find_items(self, user_id: str, item_ids: Sequence[str]) -> Mapping[str, Item]:
         """Items by id, those there are: input or output of the user's stored responses, and
         items put into conversations. Not of ``store=false`` responses, nor of what is deleted."""
+        ...
+
+    async def sent(self, user_id: str, response_id: str) -> Sent | None:
+        """What `finish` noted of the context; None where there is nothing, and for unknown ids."""
         ...
 
     async def delete(self, user_id: str, response_id: str) -> None:

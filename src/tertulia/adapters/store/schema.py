@@ -145,6 +145,8 @@ responses = Table(
     Column("cached_tokens", BigInteger, nullable=False),
     Column("reasoning_tokens", BigInteger, nullable=False),
     Column("cost_micros", BigInteger, nullable=False),
+    # What is noted of the context that a model was called with; read by nothing but its own query.
+    Column("sent", SEALED),
     Index("responses_of_conversation", "conversation_id", "ordinal"),
     Index("responses_of_parent", "previous_response_id"),
     Index("responses_of_input", "input_of"),

@@ -16,6 +16,7 @@ from tertulia.adapters.store.scripts.submit import submit
 from tertulia.domain.admission import Limits
 from tertulia.domain.item import Item
 from tertulia.domain.response import Response, Usage
+from tertulia.domain.sent import Sent
 from tertulia.ports.turns import (
     Cancelled,
     Finished,
@@ -144,6 +145,10 @@ class SqlTurns(SqlBase):
             return {}
         sealer = await self._sealer(user_id)
         return await self._engine.read(lambda: find_items(item_ids, sealer=sealer))
+
+    async def sent(self, user_id: str, response_id: str) -> Sent | None:
+        sealer = await self._sealer(user_id)
+        return await self._engine.read(lambda: reading.sent(response_id, sealer=sealer))
 
     async def delete(self, user_id: str, response_id: str) -> None:
         sealer = await self._sealer(user_id)

@@ -22,6 +22,7 @@ from tertulia.adapters.store.scripts.records import (
     lock_response,
     opened,
     seal_error,
+    seal_sent,
 )
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.scripts.user_lock import Committed, UserLock, lock_user
@@ -36,6 +37,7 @@ from tertulia.domain.response import (
     Usage,
     may_become,
 )
+from tertulia.domain.sent import Sent
 from tertulia.errors import Fenced, NotFound
 from tertulia.ports.turns import Cancelled, Finished, Outcome
 
@@ -57,6 +59,7 @@ _END = Statement(
                     "incomplete_reason",
                     "error",
                     "last_sequence_number",
+                    "sent",
                     *_TOKENS,
                 )
             },
@@ -82,6 +85,7 @@ class _End(NamedTuple):
     output: tuple[Item, ...] = ()
     incomplete_reason: IncompleteReason | None = None
     error: Failure | None = None
+    sent: Sent | None = None
 
 
 def finish(
@@ -104,6 +108,7 @@ def finish(
         outcome.output,
         outcome.incomplete_reason,
         outcome.error,
+        outcome.sent,
     )
     finished = yield from _write_end(record, end, limits, now, lock, journal)
     yield from lock.save()
@@ -169,7 +174,7 @@ def _write_end(
         "last_sequence_number": end.last_sequence_number,
         **tokens,
     }
-    yield _END, {"id": record.id, **changes}
+    yield _END, {"id": record.id, "sent": seal_sent(record.id, end.sent, sealer), **changes}
     yield (
         _USAGE,
         {

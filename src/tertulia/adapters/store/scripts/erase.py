@@ -35,7 +35,9 @@ _READERS_OF_INPUT = Statement(
 )
 _CHILDREN = Statement(select(_r.id).where(_r.previous_response_id == bindparam("id")).limit(1))
 _BURY = Statement(
-    update(responses).where(_this).values(request=None, error=None, erased_at=bindparam("now"))
+    update(responses)
+    .where(_this)
+    .values(request=None, error=None, sent=None, erased_at=bindparam("now"))
 )
 _REMOVE = Statement(delete(responses).where(_this))
 

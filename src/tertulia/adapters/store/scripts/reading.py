@@ -20,10 +20,11 @@ from sqlalchemy import (
 from tertulia.adapters.store.schema import conversations, responses
 from tertulia.adapters.store.scripts.conversation_rows import find_conversation
 from tertulia.adapters.store.scripts.items import items_of, nodes
-from tertulia.adapters.store.scripts.records import ANSWER, Record, records
+from tertulia.adapters.store.scripts.records import ANSWER, Record, open_sent, records
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.statement import Params, Script, Statement
 from tertulia.domain.conversation import Conversation
+from tertulia.domain.sent import Sent
 from tertulia.errors import NotFound
 from tertulia.ports.turns import Node
 
@@ -58,6 +59,8 @@ def _content(where: ColumnElement[bool]) -> Select[Any]:
 
 _ONE = Statement(records().where(_this, _r.kind == ANSWER, _r.erased_at.is_(None), ~_hidden))
 _ONE_ITEMS = Statement(items_of(_content(_this)))
+
+_SENT = Statement(select(_r.sent).where(_this))
 
 _steps = _way().subquery("steps")
 _BRANCH = Statement(records().join(_steps, _steps.c.id == _r.id).order_by(_steps.c.distance.desc()))
@@ -106,6 +109,12 @@ def branch(response_id: str, *, sealer: Sealer) -> Script[Sequence[Node]]:
     if not found:
         raise NotFound(f"There is no response {response_id}.", param="response_id")
     return found
+
+
+def sent(response_id: str, *, sealer: Sealer) -> Script[Sent | None]:
+    """See `ports.turns.Turns.sent`."""
+    rows = yield _SENT, {"id": response_id, "user_id": sealer.user_id}
+    return open_sent(response_id, rows[0][0], sealer) if rows else None
 
 
 def tree(conversation_id: str, *, sealer: Sealer) -> Script[tuple[Conversation, Sequence[Node]]]:

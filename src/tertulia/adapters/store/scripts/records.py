@@ -11,6 +11,7 @@ from tertulia.adapters.store.schema import responses
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.statement import Params, Script, Statement
 from tertulia.domain.response import Failure, Request, Response, Status, Usage
+from tertulia.domain.sent import Sent, decode_sent, encode_sent
 
 ANSWER, ITEMS = "response", "items"
 
@@ -70,7 +71,7 @@ def records() -> Select[Any]:
 
 
 _LOCK = Statement(records().where(responses.c.id == bindparam("id")).with_for_update())
-INSERT = Statement(insert(responses))
+INSERT = Statement(insert(responses).values({name: bindparam(name) for name in Record._fields}))
 
 
 def lock_response(response_id: str) -> Script[Record | None]:
@@ -118,6 +119,18 @@ def seal_error(response_id: str, error: Failure | None, sealer: Sealer) -> bytes
     if error is None:
         return None
     return sealer.seal("responses", response_id, "error", _encode(error))
+
+
+def seal_sent(response_id: str, sent: Sent | None, sealer: Sealer) -> bytes | None:
+    if sent is None:
+        return None
+    return sealer.seal("responses", response_id, "sent", encode_sent(sent))
+
+
+def open_sent(response_id: str, sealed: bytes | None, sealer: Sealer) -> Sent | None:
+    if sealed is None:
+        return None
+    return decode_sent(sealer.open("responses", response_id, "sent", sealed))
 
 
 def new_row(
