@@ -66,11 +66,10 @@ class SqliteEventLog:
         if sealer is None:
             raise gone(response_id)
         self._write_asked()
-        await self._engine.write(
-            lambda: scripts.raise_fence(user_id, response_id, attempt, self._clock()),
+        return await self._engine.write(
+            lambda: scripts.take_over(sealer, response_id, attempt, self._clock()),
             durable=False,
         )
-        return await self._engine.read(lambda: scripts.all_frames(sealer, response_id))
 
     def append(
         self, user_id: str, response_id: str, attempt: int, frames: Sequence[Frame]

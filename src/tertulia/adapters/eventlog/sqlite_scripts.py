@@ -92,14 +92,17 @@ _LEFT = Statement(
 )
 
 
-def raise_fence(user_id: str, response_id: str, attempt: int, now: float) -> Script[None]:
-    held, _ = yield from _held(user_id, response_id)
+def take_over(sealer: Sealer, response_id: str, attempt: int, now: float) -> Script[list[Frame]]:
+    """Raise the fence, and give all frames."""
+    held, _ = yield from _held(sealer.user_id, response_id)
     if held is None:
-        yield from _begin(user_id, response_id, attempt, now)
-    elif held.attempt > attempt:
+        yield _BEGIN, _new_log(sealer.user_id, response_id, attempt, now)
+        return []
+    if held.attempt > attempt:
         raise Fenced(f"attempt {held.attempt} has taken {response_id} over from {attempt}")
-    else:
+    if held.attempt < attempt:
         yield _FENCE, {"response_id": response_id, "attempt": attempt, "now": now}
+    return _opened(sealer, response_id, (yield from _rows(sealer, response_id)))
 
 
 def append(
@@ -113,31 +116,30 @@ def append(
 ) -> Script[Sequence[Frame] | None]:
     """The frames that were new; None: there is no log."""
     user_id = sealer.user_id
-    now_last = frames[-1]
-    written = {
-        "response_id": response_id,
-        "attempt": attempt,
-        "last": now_last.sequence_number,
-        "ended": now if now_last.terminal else None,
-        "now": now,
-    }
-    if unbroken(frames):
+    last = frames[-1]
+    written = {"attempt": attempt, "now": now, "ended": now if last.terminal else None}
+    begin = may_begin and begins(attempt, frames)
+    if not begin and unbroken(frames):
         row = _row_of(sealer, response_id, frames)
-        expected = {**row, "attempt": attempt, "expected": previous_of(frames)}
-        found = yield _INSERT_NEXT, expected
+        found = yield _INSERT_NEXT, {**row, "attempt": attempt, "expected": previous_of(frames)}
         if found:
-            yield _WRITE, {**written, "id": found[0][0]}
+            state = {**written, "last": last.sequence_number, "id": found[0][0]}
+            yield _WRITE, {"response_id": response_id, **state}
             return frames
     held, tail = yield from _held(user_id, response_id)
-    if held is None:
-        if not (may_begin and begins(attempt, frames)):
-            return None
-        held = yield from _begin(user_id, response_id, attempt, now)
-    fresh = admit(response_id, held, attempt, frames)
+    if held is None and not begin:
+        return None
+    fresh = admit(response_id, held or Held(attempt, None, ended=False), attempt, frames)
     if fresh:
         row = {**_row_of(sealer, response_id, fresh), "previous": tail}
         ((row_id,),) = yield _INSERT, row
-        yield _WRITE, {**written, "id": row_id}
+        if held is None:
+            log = _new_log(user_id, response_id, attempt, now)
+            ends = {"last_number": last.sequence_number, "ended_at": written["ended"]}
+            yield _BEGIN, {**log, **ends, "tail": row_id}
+        else:
+            state = {**written, "last": last.sequence_number, "id": row_id}
+            yield _WRITE, {"response_id": response_id, **state}
     return fresh
 
 
@@ -155,10 +157,6 @@ def _row_of(sealer: Sealer, response_id: str, frames: Sequence[Frame]) -> dict[s
 def sealed(sealer: Sealer, response_id: str, frames: Sequence[Frame]) -> bytes:
     """The body of one row."""
     return sealer.seal("frames", response_id, str(frames[0].sequence_number), pack(frames))
-
-
-def all_frames(sealer: Sealer, response_id: str) -> Script[list[Frame]]:
-    return _opened(sealer, response_id, (yield from _rows(sealer, response_id)))
 
 
 def newest(sealer: Sealer, response_id: str) -> Script[tuple[list[Frame], bool]]:
@@ -219,10 +217,16 @@ def _held(user_id: str, response_id: str) -> Script[tuple[Held | None, int | Non
     return Held(attempt, last, ended_at is not None), tail
 
 
-def _begin(user_id: str, response_id: str, attempt: int, now: float) -> Script[Held]:
-    row = {"response_id": response_id, "user_id": user_id, "attempt": attempt}
-    yield _BEGIN, {**row, "last_number": None, "tail": None, "ended_at": None, "updated_at": now}
-    return Held(attempt, None, ended=False)
+def _new_log(user_id: str, response_id: str, attempt: int, now: float) -> dict[str, Any]:
+    return {
+        "response_id": response_id,
+        "user_id": user_id,
+        "attempt": attempt,
+        "last_number": None,
+        "tail": None,
+        "ended_at": None,
+        "updated_at": now,
+    }
 
 
 def previous_of(frames: Sequence[Frame]) -> int:

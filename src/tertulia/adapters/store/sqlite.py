@@ -1,11 +1,15 @@
 """The SQLite engine: one writer thread that groups commits, a few threads that read.
 
-The writer takes every job that waits, runs each within a savepoint, commits once, and tells the
-event loop once. A group that holds a durable job is committed with ``synchronous=FULL`` (one
-fsync of the write-ahead log); a group of log appends alone with NORMAL (none): they outlive the
-death of the process, which is what takeover needs, and the next durable commit makes them
-durable too, since it syncs the log that they share. A power cut may so lose the last words of
-an answer in progress, never an accepted message or a finished answer.
+The writer takes every job that waits, runs them in one transaction, commits once, and tells the
+event loop once. Should a job fail after it has written, all is undone and run again, each job then
+within a savepoint. That is seldom, and statements are what to save: each gives the interpreter up,
+and wins it back late from a busy event loop.
+
+A group that holds a durable job is committed with ``synchronous=FULL`` (one fsync of the
+write-ahead log); a group of log appends alone with NORMAL (none): they outlive the death of the
+process, which is what takeover needs, and the next durable commit makes them durable too, since
+it syncs the log that they share. A power cut may so lose the last words of an answer in progress,
+never an accepted message or a finished answer.
 """
 
 from __future__ import annotations
@@ -166,9 +170,13 @@ class SqliteEngine:
 
     def _commit(self, group: list[_Job]) -> None:
         try:
-            self._begin(durable=any(job.durable for job in group))
-            for job in group:
-                self._run(job)
+            durable = any(job.durable for job in group)
+            self._begin(durable=durable)
+            if not all(map(self._run, group)):
+                self._roll_back()
+                self._begin(durable=durable)
+                for job in group:
+                    self._run_apart(job)
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             # The whole group is undone, and each of its callers is told.
@@ -182,15 +190,24 @@ class SqliteEngine:
             self._synchronous_full = durable
         self._writer.execute("BEGIN IMMEDIATE")
 
-    def _run(self, job: _Job) -> None:
-        """One job. Raises `sqlite3.Error` when no other job could succeed either."""
-        self._writer.execute("SAVEPOINT job")
+    def _run(self, job: _Job) -> bool:
+        """One job; False when it has failed and left something to be undone. Raises
+        `sqlite3.Error` when no other job could succeed either."""
+        before = self._writer.total_changes
+        job.error = None
         try:
             job.value = sqlite_file.run(self._writer, job.make())
         except Exception as error:
             if isinstance(error, sqlite3.Error) and sqlite_file.meaning(error, self._path):
                 raise
             job.error = error
+            return self._writer.total_changes == before
+        return True
+
+    def _run_apart(self, job: _Job) -> None:
+        """The same, undone by itself if it fails."""
+        self._writer.execute("SAVEPOINT job")
+        if not self._run(job):
             self._writer.execute("ROLLBACK TO job")
         self._writer.execute("RELEASE job")
 
