@@ -23,10 +23,13 @@ RATE = 200
 #: Lines of each table.
 LONGEST = 25
 
+_OPTIONS = (
+    *("--rate", str(RATE), "--format", "raw"),
+    *("--threads", "--function", "--full-filenames"),
+)
 _NUMBER = re.compile(r"[-_ ]\d+( .*)?\Z")
 _THREAD = re.compile(r"thread \((?P<id>\d+)\): (?P<name>.*)")
 _FRAME = re.compile(r"(?P<name>.+) \((?P<path>[^()]*?)(:\d+)?\)\Z")
-
 
 _Key = TypeVar("_Key")
 Weights: TypeAlias = defaultdict[_Key, float]
@@ -54,18 +57,7 @@ def record(bench: Bench, scale: Scale, file: Path) -> Cost:
         server = on.server.process
         before = server.threads()
         sampling = subprocess.Popen(
-            [
-                *(spy, "record", "--pid", str(server.pid), "--rate", str(RATE)),
-                *(
-                    "--threads",
-                    "--format",
-                    "raw",
-                    "--function",
-                    "--full-filenames",
-                    "--output",
-                    str(file),
-                ),
-            ],
+            [spy, "record", *_OPTIONS, "--pid", str(server.pid), "--output", str(file)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
