@@ -192,7 +192,7 @@ async def test_what_the_model_is_sent(server: Live, client: httpx.AsyncClient) -
         "service_tier": "scale", "response_format": {"type": "text"}, "top_k": 3, "audio": None,
     }  # fmt: skip
     completion = await whole(client, **body)
-    assert completion["choices"][0]["message"]["content"] == "The tool answered: one"
+    assert completion["choices"][0]["message"]["content"].endswith("one")
     assert completion["service_tier"] == "default"
     (made,) = server.node.models.calls()
     assert made.entries == len(messages)  # one of no words, one of two calls

@@ -71,7 +71,10 @@ _MESSAGE = _any(
     _object(
         ["role", "content"],
         role={"const": "user"},
-        content=_any(_STRING, _array(_any(_TEXT_PART, _IMAGE_PART))),
+        content=_any(
+            {"type": "string", "pattern": "\\S"},
+            _array(_any(_TEXT_PART, _IMAGE_PART), minItems=1),
+        ),
     ),
     _object(
         ["role"],
@@ -284,6 +287,17 @@ CHUNK = _envelope(
     _any(_USAGE, _NULL),
 )
 
+_BROKEN_OFF = _object(
+    ["error"],
+    error=_object(
+        ["message", "type", "code", "param"],
+        message=_STRING,
+        type=_STRING,
+        code=_NULLABLE_STRING,
+        param=_NULLABLE_STRING,
+    ),
+)
+
 _EXAMPLES = {
     "plain": {
         "summary": "A question, answered by the default model",
@@ -327,8 +341,17 @@ CREATE: dict[str, Any] = {
             "content": {
                 "application/json": {"schema": COMPLETION},
                 "text/event-stream": {
-                    "schema": {"type": "string", "contentMediaType": "text/event-stream"},
-                    "x-events": CHUNK,
+                    "schema": _object(
+                        ["data"],
+                        data=_any(
+                            {
+                                "type": "string",
+                                "contentMediaType": "application/json",
+                                "contentSchema": _any(CHUNK, _BROKEN_OFF),
+                            },
+                            {"const": "[DONE]"},
+                        ),
+                    )
                 },
             },
         }
