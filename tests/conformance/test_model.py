@@ -157,6 +157,15 @@ async def test_a_limit_ends_the_answer_as_length(subject: Subject) -> None:
     assert text_of(chunks)
 
 
+async def test_a_stop_sequence_ends_the_answer_before_it(subject: Subject) -> None:
+    whole = text_of(await collect(subject.model, subject.short))
+    stop = " " + whole.split(" ")[2]
+    chunks = await collect(subject.model, replace(subject.short, stop=(stop, "none of it")))
+    assert text_of(chunks) == whole.partition(stop)[0] != ""
+    assert isinstance(chunks[-1], Finished)
+    assert chunks[-1].reason == "stop"
+
+
 async def test_an_answer_goes_on_from_its_prefix(subject: Subject) -> None:
     assert subject.model.info.prefill
     chunks = await collect(subject.model, subject.short)

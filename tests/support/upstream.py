@@ -147,12 +147,15 @@ async def forever() -> None:
 
 @habit("ok")
 async def _ok(server: Upstream, request: web.Request, body: dict[str, Any]) -> Any:
-    """Twelve words, going on after a last assistant message, no more than were asked for."""
+    """Twelve words, going on after a last assistant message, no more than were asked for, and up
+    to a stop sequence that is a word."""
     last = body["messages"][-1]
     prefix = last["content"] if last["role"] == "assistant" else ""
     rest = [w for w in WORDS if not prefix or TEXT.index(w) >= len(prefix)]
     if "response_format" in body:
         rest = ['{"colour": ', '"red", ', '"n": 1}']
+    for stop in body.get("stop", ()):
+        rest = rest[: rest.index(stop)] if stop in rest else rest
     limit = body.get("max_tokens", len(rest))
     response = await stream(request)
     await response.write(chunk({"role": "assistant", "content": ""}))
