@@ -57,7 +57,10 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(words: Sequence[str]) -> None:
-    given = arguments().parse_args(words)
+    parser = arguments()
+    given = parser.parse_args(words)
+    if given.write_docs and (given.only or given.source or given.set):
+        parser.error("the documentation is for all measures of this checkout as shipped")
     command = shlex.join(["python", "-m", "benchmarks", *words])
     scale = Scale()
     RESULTS.mkdir(parents=True, exist_ok=True)

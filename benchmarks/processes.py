@@ -148,6 +148,13 @@ class Process:
         return sum(map(_rss_of, _family(self.pid)))
 
 
+def machine_cpu() -> float:
+    """Seconds of CPU that everything on this machine has used since it was started."""
+    used = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    # The fields are user, nice, system, idle, iowait, irq, softirq, and what is another's.
+    return sum(int(used[field]) for field in (0, 1, 2, 5, 6)) / _TICKS
+
+
 def _family(pid: int) -> list[int]:
     found = [pid]
     for pid_ in found:

@@ -12,7 +12,10 @@ from benchmarks.session import Session, Taken
 #: A floor this much slower than the one that the aims were set by must be explained.
 SLOW_FLOOR = 1.25
 
-_SHARES = ("server_cpu", "client_cpu", "upstream_cpu")
+#: Others that took this share of a core meanwhile have spoilt a run.
+BUSY = 0.2
+
+_SHARES = ("server_cpu", "client_cpu", "upstream_cpu", "others_cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,9 @@ def markdown(session: Session) -> str:
     head = (
         f"Measured on {session.date} by `{session.command}`"
         + (f" at {session.commit}" if session.commit else "")
-        + f", medians of {runs}, on {session.machine}.\n"
+        + f", {'one run' if runs == 1 else f'medians of {runs} runs'}, on {session.machine}.\n"
     )
-    parts = [head, _table(found), _shares(session), _notes(found)]
+    parts = [head, _table(found), _shares(session), _slow(found), _busy(session)]
     return "\n".join(part for part in parts if part)
 
 
@@ -100,8 +103,8 @@ def _figure(value: float | None, unit: str) -> str:
 
 
 def _shares(session: Session) -> str:
-    """What server, client and model server took of a core, so that it can be seen which of them
-    was the limit."""
+    """What server, client, model server and everything else on the machine took of a core, so
+    that it can be seen what was the limit."""
     out = []
     for taken in session.taken:
         for system in taken.runs:
@@ -111,7 +114,8 @@ def _shares(session: Session) -> str:
                 out.append(f"| {taken.measure.about} | {system} | {shown} |")
     if not out:
         return ""
-    head = ["| share of one core | | server | client | upstream |", "|---|---|--:|--:|--:|"]
+    head = ["| share of one core | | server | client | upstream | others |"]
+    head.append("|---|---|--:|--:|--:|--:|")
     return "\n".join([*head, *out]) + "\n"
 
 
@@ -119,7 +123,7 @@ def _share(taken: Taken, system: Any, name: str) -> float | None:
     return taken.median(system, name) if name in taken.runs[system][0] else None
 
 
-def _notes(found: list[Line]) -> str:
+def _slow(found: list[Line]) -> str:
     slow = [
         f"{line.row.title} ({line.slowness:.2f} ×)"
         for line in found
@@ -129,9 +133,21 @@ def _notes(found: list[Line]) -> str:
         return ""
     return (
         f"The floor was more than {SLOW_FLOOR - 1:.0%} slower here than when the aims were set, "
-        f"in: {'; '.join(slow)}. This machine is slower or was busier: ratios stand, absolute "
-        "aims have to be judged by the floor beside them.\n"
+        f"in: {'; '.join(slow)}. This machine is slower or was busier: judge absolute aims by the "
+        "floor beside them.\n"
     )
+
+
+def _busy(session: Session) -> str:
+    busy = [
+        f"{taken.measure.name} ({system})"
+        for taken in session.taken
+        for system in taken.runs
+        if (_share(taken, system, "others_cpu") or 0.0) > BUSY
+    ]
+    if not busy:
+        return ""
+    return f"Other work took more than {BUSY:.0%} of a core during: {', '.join(busy)}.\n"
 
 
 def record(session: Session) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import time
 from benchmarks.dialect import System
 from benchmarks.jobs import Load
 from benchmarks.measures.base import Figures, Measure, Row, Scale, Stage, stage
-from benchmarks.processes import Client
+from benchmarks.processes import Client, machine_cpu
 from benchmarks.systems import HOST, Bench
 from benchmarks.wire import FIRST_SECONDS
 
@@ -37,9 +37,13 @@ def loop(
     )
     with Client(job, server.folder) as client:
         server_before, upstream_before = server.process.cpu(), on.upstream.cpu()
+        all_before = machine_cpu()
         client.say("go")
         result = client.result()
         upstream = on.upstream.cpu() - upstream_before
+        known = server.process.cpu() - server_before + upstream
+        known += result.client_cpu * result.seconds
+        others = machine_cpu() - all_before - known
         time.sleep(settle)
         cpu = server.process.cpu() - server_before
     for kind, count in result.failures.items():
@@ -57,6 +61,7 @@ def loop(
         "server_cpu": cpu / (result.seconds + settle),
         "client_cpu": result.client_cpu,
         "upstream_cpu": upstream / result.seconds,
+        "others_cpu": max(others, 0.0) / result.seconds,
     }
 
 

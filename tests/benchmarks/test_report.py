@@ -58,6 +58,13 @@ def test_a_slow_floor_is_said() -> None:
     assert "slower" not in report.markdown(session([figures(12.4, 41)], [figures(10, 50)]))
 
 
+def test_what_limited_is_shown_and_so_are_others() -> None:
+    shares = {"server_cpu": 0.5, "client_cpu": 0.1, "upstream_cpu": 0.2, "others_cpu": 0.3}
+    text = report.markdown(session([figures(10, 50) | shares], [figures(10, 50)]))
+    assert "| about it | floor | 50 % | 10 % | 20 % | 30 % |" in text
+    assert "Other work took more than 20% of a core during: m (floor)." in text
+
+
 def test_the_page_keeps_what_is_around_the_table(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     marks = "<!-- table: made by `make bench` -->\n{}<!-- end of table -->\n"
