@@ -23,6 +23,7 @@ from tertulia.transports import (
     responses_socket,
 )
 from tertulia.transports.body import BodyLimit
+from tertulia.transports.direct import Direct
 from tertulia.transports.guard import Guard
 from tertulia.transports.observe import Observe
 from tertulia.transports.presence import Presence
@@ -52,6 +53,9 @@ def create_app(services: Services) -> FastAPI:
         )
     uploads = {files.ROOT: settings.limits.image_bytes + files.FORM_BYTES}
     middleware.append(Middleware(BodyLimit, limit=settings.limits.body_bytes, uploads=uploads))
+    middleware.append(
+        Middleware(Direct, handlers={**conversations_routes.DIRECT, **responses.DIRECT})
+    )
     app = FastAPI(
         title="Tertulia",
         version=tertulia.__version__,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from tertulia.conversations import cut, node_resource
 from tertulia.domain.item import Item
 from tertulia.domain.principal import Principal
-from tertulia.transports.auth import Caller, limit_creation
+from tertulia.transports.auth import Caller, limit_creation, principal_of
 from tertulia.transports.body import body_of, body_schema
 from tertulia.transports.errors import documented
 from tertulia.transports.idempotency import idempotency
@@ -100,6 +100,9 @@ class Tree(BaseModel):
     responses: list[dict[str, Any]]
 
 
+_new_conversation = body_of(NewConversation, optional=True)
+
+
 @router.post(
     _ROOT,
     response_model=ConversationResource,
@@ -109,7 +112,7 @@ class Tree(BaseModel):
 async def create(
     request: Request,
     caller: Caller,
-    body: Annotated[NewConversation, Depends(body_of(NewConversation, optional=True))],
+    body: Annotated[NewConversation, Depends(_new_conversation)],
     idempotency_key: Annotated[str | None, Header(description="Makes a retry safe.")] = None,
 ) -> Response:
     """A new conversation, empty or with what was said before."""
@@ -123,6 +126,16 @@ async def create(
         idempotency=idempotency(services, caller, _ROOT, idempotency_key, await request.body()),
     )
     return reply(conversation.resource())
+
+
+async def _create(request: Request) -> Response:
+    caller = await principal_of(request)
+    body = await _new_conversation(request)
+    return await create(request, caller, body, request.headers.get("idempotency-key"))
+
+
+#: See `transports.direct`.
+DIRECT = {("POST", _ROOT): _create}
 
 
 @router.get(_ROOT, response_model=ConversationList, responses=documented(401, 404))

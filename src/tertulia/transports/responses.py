@@ -22,7 +22,7 @@ from tertulia.errors import InvalidInput, NotFound, PositionLost
 from tertulia.ports.turns import Node, Submitted
 from tertulia.transports import responses_schema as schema
 from tertulia.transports import wire
-from tertulia.transports.auth import Caller, limit_creation
+from tertulia.transports.auth import Caller, limit_creation, principal_of
 from tertulia.transports.body import read_json
 from tertulia.transports.errors import documented
 from tertulia.transports.idempotency import idempotency
@@ -90,6 +90,14 @@ async def create(request: Request, caller: Caller) -> HttpResponse:
             resource(response) if not submitted.replayed else await _now(services, response)
         )
     return await _wait(request, services, response)
+
+
+async def _create(request: Request) -> HttpResponse:
+    return await create(request, await principal_of(request))
+
+
+#: See `transports.direct`.
+DIRECT = {("POST", router.prefix): _create}
 
 
 @router.get("/{response_id}", responses=documented(400, 401, 404, 410), openapi_extra=schema.GET)
