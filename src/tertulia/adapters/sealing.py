@@ -64,5 +64,8 @@ class AesGcmCipher:
 
 
 def _associated(context: tuple[str, ...], version: int) -> bytes:
-    parts = [part.encode() for part in (*context, str(version))]
-    return b"".join(b"%d:%b" % (len(part), part) for part in parts)
+    words = (*context, str(version))
+    text = "".join([f"{len(word)}:{word}" for word in words])
+    if text.isascii():  # as ids and names are: then characters are bytes
+        return text.encode()
+    return b"".join([b"%d:%b" % (len(part), part) for part in map(str.encode, words)])
