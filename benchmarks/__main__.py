@@ -68,7 +68,7 @@ def main(words: Sequence[str]) -> None:
     print(f"The product runs as shipped, without a local model, and with {raised}.")
     with tempfile.TemporaryDirectory(prefix="tertulia-bench-") as root:
         extra = dict(pair.split("=", 1) for pair in given.set)
-        source = given.source.resolve() if given.source else None
+        source = given.source.resolve() if given.source else ROOT / "src"
         bench = Bench(Path(root), scale.users, extra, source)
         if given.profile:
             _profile(bench, scale, write=given.write_docs)

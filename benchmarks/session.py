@@ -91,7 +91,7 @@ def take(
     session = Session(
         machine=Machine.here(),
         command=command,
-        commit=_commit() if bench.source is None else "",
+        commit=_commit() if bench.source == ROOT / "src" else "",
         date=time.strftime("%Y-%m-%d", time.gmtime()),
     )
     for measure in measures:

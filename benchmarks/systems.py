@@ -56,12 +56,12 @@ class Server:
 class Bench:
     """Starts servers, whose folders are in ``root``. ``users``: accounts that each of them has;
     ``extra``: more environment variables for the product; ``source``: where its package is
-    imported from, if not from where it is installed."""
+    imported from."""
 
     root: Path
     users: int
     extra: dict[str, str] = field(default_factory=dict)
-    source: Path | None = None
+    source: Path = ROOT / "src"
     _made: int = 0
     _keys: list[str] = field(default_factory=list)
 
@@ -130,8 +130,8 @@ class Bench:
         return _ready(Server("product", process, port, self._keys, folder))
 
     def _changes(self, more: Mapping[str, str]) -> dict[str, str]:
-        path = [str(self.source), str(ROOT)] if self.source is not None else [str(ROOT)]
-        return {"PYTHONPATH": os.pathsep.join(path), **_NO_LOCAL_MODEL, **more}
+        path = os.pathsep.join((str(self.source), str(ROOT)))
+        return {"PYTHONPATH": path, **_NO_LOCAL_MODEL, **more}
 
     def _accounts(self) -> Path:
         """A data folder that has all accounts and nothing else; made once."""
