@@ -173,7 +173,7 @@ async def test_what_the_model_is_sent(server: Live, client: httpx.AsyncClient) -
         {"role": "system", "content": "Be brief."},
         {"role": "developer", "content": [{"type": "text", "text": "Be kind."}]},
         {"role": "user", "content": "first", "name": "ann"},
-        {"role": "assistant", "content": None, "refusal": "I would rather not."},
+        {"role": "assistant", "refusal": "No.", "reasoning_content": "Hm."},
         {"role": "user", "content": ""},
         {
             "role": "user",

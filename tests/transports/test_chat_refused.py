@@ -89,6 +89,8 @@ OUTPUT = {"role": "tool", "content": "x"}
         (said({"role": "assistant"}, HI), "messages[0].content"),
         (said({"role": "assistant", "content": "x", "function_call": {}}, HI),
          "messages[0].function_call"),
+        (said({"role": "assistant", "content": "x", "reasoning_content": 5}, HI),
+         "messages[0].reasoning_content"),
         (said({"role": "assistant", "content": "x", "audio": {"id": "a"}}, HI),
          "messages[0].audio"),
         (said({"role": "assistant", "tool_calls": [{}]}, HI), "messages[0].tool_calls[0].type"),

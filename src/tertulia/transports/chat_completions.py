@@ -48,7 +48,9 @@ router = APIRouter(prefix="/v1/chat", tags=["Chat completions"])
 async def create(request: Request, caller: Caller) -> HttpResponse:
     """Create a chat completion.
 
-    Answers when the model has finished; with `stream` as it writes. Nothing of it is stored.
+    Answers when the model has finished; with `stream` as it writes. Nothing of it is stored, and
+    one whose reader has left is cancelled. What fails or breaks off is an error, never a shorter
+    answer: with its status, or in a stream that has begun as its last event.
     """
     services = services_of(request)
     body = await read_json(request)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from tertulia.domain.ids import FUNCTION_CALL, FUNCTION_OUTPUT, MESSAGE, new_id
+from tertulia.domain.ids import FUNCTION_CALL, FUNCTION_OUTPUT, MESSAGE, REASONING, new_id
 from tertulia.domain.item import (
     FunctionCall,
     FunctionCallOutput,
@@ -18,6 +18,8 @@ from tertulia.domain.item import (
     Message,
     OutputText,
     Part,
+    Reasoning,
+    ReasoningText,
     Refusal,
     Role,
     images_of,
@@ -111,7 +113,7 @@ def _part(field: Field, limits: Limits, *, images: bool) -> Part:
 
 
 def _answer(field: Field, chars: int) -> Iterator[Item]:
-    """What the model said and, after it, the calls it made."""
+    """What the model thought, then what it said, then the calls it made."""
     content, refusal, calls = (field.get(n) for n in ("content", "refusal", "tool_calls"))
     if not field.get("function_call").missing:
         raise field.get("function_call").wrong(
@@ -128,6 +130,10 @@ def _answer(field: Field, chars: int) -> Iterator[Item]:
         raise content.wrong("must be a string or an array of parts", "invalid_type")
     if not refusal.missing:
         parts += (Refusal(refusal=refusal.text(at_most=chars)),)
+    thoughts = field.get("reasoning_content")
+    if not thoughts.missing:
+        told = ReasoningText(text=thoughts.text(at_most=chars))
+        yield Reasoning(id=new_id(REASONING), content=(told,))
     if any(getattr(part, "text", "") or isinstance(part, Refusal) for part in parts):
         yield Message(id=new_id(MESSAGE), role="assistant", content=parts)
     for call in () if calls.missing else calls.items():

@@ -81,6 +81,7 @@ _MESSAGE = _any(
         role={"const": "assistant"},
         content=_any(_STRING, _array(_any(_TEXT_PART, _REFUSAL_PART)), _NULL),
         refusal=_NULLABLE_STRING,
+        reasoning_content=_NULLABLE_STRING,
         tool_calls=_any(_array(_CALL), _NULL),
     ),
     _object(
