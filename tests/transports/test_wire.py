@@ -25,6 +25,8 @@ from tertulia.ports.turns import HEAD
 from tertulia.settings.sections import Limits
 from tertulia.transports import wire
 
+MANY = {"type": "object", "properties": {f"p{i}": {} for i in range(2_000)}}
+
 FUNCTION = {"type": "function", "name": "look_up", "parameters": {"type": "object"}}
 
 
@@ -136,7 +138,7 @@ def test_options_are_completed_to_the_resource_form() -> None:
         truncation="auto",
         service_tier="auto",
         parallel_tool_calls=False,
-        include=["message.output_text.logprobs"],
+        include=["reasoning.encrypted_content"],
         stream_options={"include_obfuscation": False},
         unknown_field={"anything": True},
     ).ask
@@ -230,6 +232,10 @@ def test_null_means_absent() -> None:
         ({"tools": [{"type": "function", "name": "ä"}]}, "tools[0].name"),
         ({"tools": [FUNCTION, FUNCTION]}, "tools[1].name"),
         ({"tools": [{**FUNCTION, "parameters": []}]}, "tools[0].parameters"),
+        ({"tools": [{**FUNCTION, "parameters": {"type": "string"}}]}, "tools[0].parameters"),
+        ({"tools": [{**FUNCTION, "parameters": {"type": "objekt"}}]}, "tools[0].parameters"),
+        ({"tools": [{**FUNCTION, "name": f"f{i}", "parameters": MANY} for i in range(3)]}, "tools"),
+        ({"tools": [{**FUNCTION, "name": f"f{i}"} for i in range(200)]}, "tools"),
         ({"tools": [FUNCTION] * 129}, "tools"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tool_choice": "maybe"}, "tool_choice"),
@@ -238,6 +244,8 @@ def test_null_means_absent() -> None:
         ({"tool_choice": {"type": "allowed_tools", "tools": []}}, "tool_choice.tools"),
         ({"text": {"format": {"type": "xml"}}}, "text.format.type"),
         ({"text": {"format": {"type": "json_schema", "name": "n"}}}, "text.format.schema"),
+        ({"text": {"format": {"type": "json_schema", "name": "n", "schema": {"$ref": "#/a"}}}},
+         "text.format.schema"),
         ({"text": {"verbosity": "loud"}}, "text.verbosity"),
         ({"reasoning": {"effort": "huge"}}, "reasoning.effort"),
         ({"temperature": 2.1}, "temperature"),
@@ -259,7 +267,10 @@ def test_null_means_absent() -> None:
         ({"background": 1}, "background"),
         ({"stream": "true"}, "stream"),
         ({"stream_options": []}, "stream_options"),
+        ({"stream_options": {"include_obfuscation": "no"}}, "stream_options.include_obfuscation"),
         ({"include": "all"}, "include"),
+        ({"include": ["message.output_text.logprobs"]}, "include[0]"),
+        ({"top_logprobs": 3}, "top_logprobs"),
         ({"safety_identifier": "x" * 65}, "safety_identifier"),
     ],
 )  # fmt: skip

@@ -29,6 +29,10 @@ class Speaking:
         self.info = self._model.info
         return self
 
+    def schema_obstacle(self, _schema: Any, *, strict: bool) -> str | None:
+        assert strict in (True, False)
+        return None
+
     def count_tokens(self, text: str) -> int:
         return self._model.count_tokens(text)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from tests.support.images import PIXEL, data_url, png
@@ -21,7 +23,7 @@ from tertulia.domain.item import (
 )
 from tertulia.domain.response import Request, Response
 from tertulia.errors import ContextTooLong, InvalidInput
-from tertulia.ports.model import ImagePart, ModelInfo, ToolCall, ToolOutput
+from tertulia.ports.model import ImagePart, ModelInfo, TextPart, ToolCall, ToolOutput
 from tertulia.ports.model import Message as Sent
 from tertulia.ports.turns import Node
 from tertulia.turns.context import Context, assemble
@@ -37,8 +39,11 @@ class Counting:
     def count_tokens(self, text: str) -> int:
         return len(text.split())
 
+    def schema_obstacle(self, schema: Mapping[str, Any], *, strict: bool) -> str | None:
+        return None
 
-MODEL = Counting(ModelInfo("m", "M", "us", context_window=400, prefill=True))
+
+MODEL = Counting(ModelInfo("m", "M", "us", context_window=400, tools=True, prefill=True))
 
 
 def response(**request: object) -> Response:
@@ -157,11 +162,55 @@ def test_a_root_without_input_has_nothing_to_answer() -> None:
         assembled([node(said=[])])
 
 
-def test_outputs_without_their_call_are_left_out() -> None:
-    orphan = FunctionCallOutput(id="o", call_id="gone", output="x")
-    context = assembled([node(said=[orphan, user("q")])])
-    assert texts(context) == [("user", "q")]
-    assert len(context.call.entries) == 1
+def called(call_id: str, arguments: str = "{}") -> FunctionCall:
+    return FunctionCall(id="f", call_id=call_id, name="n", arguments=arguments)
+
+
+def told(call_id: str, output: str = "x") -> FunctionCallOutput:
+    return FunctionCallOutput(id="o", call_id=call_id, output=output)
+
+
+def test_a_present_output_without_its_call_is_refused() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        assembled([node(said=[told("gone"), user("q")])])
+    assert (caught.value.code, caught.value.param) == ("tool_call_not_found", "input[0].call_id")
+
+
+def test_calls_and_outputs_without_each_other_are_left_out() -> None:
+    past = node(said=[told("gone"), user("q")], got=[called("open"), called("c")])
+    context = assembled([past, node(said=[told("c"), user("and?")])])
+    assert context.call.entries == [
+        Sent("user", (TextPart("q"),)),
+        ToolCall("c", "n", "{}"),
+        ToolOutput("c", "x"),
+        Sent("user", (TextPart("and?"),)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [("", "{}"), ('{"a": 1}', '{"a": 1}'), ('{"a', '{"unreadable": "{\\"a"}'), ("[1]", None)],
+)
+def test_arguments_are_sent_as_json_that_servers_can_read(arguments: str, sent: str | None) -> None:
+    branch = [node(said=[user("q")], got=[called("c", arguments)]), node(said=[told("c")])]
+    entry = assembled(branch).call.entries[1]
+    assert isinstance(entry, ToolCall)
+    assert entry.arguments == (sent or '{"unreadable": "[1]"}')
+
+
+def test_the_turn_whose_calls_are_answered_now_is_never_left_out() -> None:
+    long = " ".join(["word"] * 150)
+    branch = [
+        node(said=[user(long)], got=[answer(long)]),
+        node(said=[user("q")], got=[called("c")]),
+        node(said=[told("c", long)]),
+    ]
+    context = assembled(branch, truncation="auto")
+    assert context.dropped == 1
+    assert [type(e) for e in context.call.entries] == [Sent, ToolCall, ToolOutput]
+    branch[1] = node(said=[user(long + long)], got=[called("c")])
+    with pytest.raises(ContextTooLong):
+        assembled(branch, truncation="auto")
 
 
 def test_what_is_not_sent() -> None:

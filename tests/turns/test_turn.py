@@ -135,7 +135,7 @@ async def test_reasoning_and_tools_are_items_of_their_own(house: House) -> None:
         },
     }
     request = Request(model="scripted", tools=(tool,), truncation="auto")
-    response = await house.say("what is it like?", request=request)
+    response = await house.say("what is the weather like?", request=request)
     frames = await house.read(response.id)
     node = await house.node(response.id)
     assert isinstance(node.output[-1], FunctionCall)

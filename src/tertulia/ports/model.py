@@ -115,6 +115,7 @@ class Call:
     #: A JSON schema the text must satisfy; ``{}`` asks for any JSON object.
     json_schema: Mapping[str, Any] | None = None
     json_schema_name: str = "answer"
+    json_schema_strict: bool = False
     max_output_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -127,6 +128,11 @@ class Call:
     #: From token, as the model numbers it, to what is added to its logit.
     logit_bias: Mapping[str, float] = field(default_factory=dict)
     reasoning_effort: str | None = None
+    #: ``low``, ``medium`` or ``high``; for servers that know it.
+    verbosity: str | None = None
+    #: For the abuse detection and the cache of a server that has them.
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
     #: For the server's logs and diagnostics only.
     response_id: str = ""
     attempt: int = 1
@@ -181,11 +187,19 @@ class Finished:
 Chunk = TextChunk | ReasoningChunk | ToolCallChunk | Finished
 
 
-class Model(Protocol):
-    """One model. Safe for many concurrent calls."""
+class Declared(Protocol):
+    """What contexts depend on: what a model says of itself, and how it counts."""
 
     @property
     def info(self) -> ModelInfo: ...
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of ``text``; exact where the tokenizer is at hand, else never too low by much."""
+        ...
+
+
+class Model(Declared, Protocol):
+    """One model. Safe for many concurrent calls."""
 
     def state(self) -> ModelState:
         """How things stand now; cheap, never blocks."""
@@ -199,6 +213,11 @@ class Model(Protocol):
         """
         ...
 
+    def schema_obstacle(self, schema: Mapping[str, Any], *, strict: bool) -> str | None:
+        """Why this model cannot be held to ``schema``, for people; None if it can, or if only its
+        server knows. Asked at submission of models that declare ``json_schema``; never blocks."""
+        ...
+
     def generate(self, call: Call) -> AsyncGenerator[Sequence[Chunk], None]:
         """Generate; yields batches (all chunks of one read), the last batch ending in `Finished`.
 
@@ -209,10 +228,6 @@ class Model(Protocol):
         Raises:
             ModelError: one of its kinds; what was yielded before stands.
         """
-        ...
-
-    def count_tokens(self, text: str) -> int:
-        """Tokens of ``text``; exact where the tokenizer is at hand, else never too low by much."""
         ...
 
 

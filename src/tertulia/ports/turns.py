@@ -18,6 +18,7 @@ from tertulia.domain.frame import Frame
 from tertulia.domain.item import Item
 from tertulia.domain.response import Failure, IncompleteReason, Response, Status, Usage
 from tertulia.domain.sent import Sent
+from tertulia.errors import InvalidInput
 
 HEAD: Final = "head"
 
@@ -44,6 +45,9 @@ class Submission:
     #: Given to the conversation if it has no title yet.
     title: str | None = None
     idempotency: Idempotency | None = None
+    #: Raised unless the idempotency key gives an earlier result: what is wrong with it now, as the
+    #: conversation stands, need not have been wrong then.
+    mistake: InvalidInput | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ class Turns(Protocol):
                 parent code ``previous_response_not_found``).
             Conflict: the idempotency key came with another body (``idempotency_key_reused``).
             RateLimited: ``limits.waiting`` responses of the user wait already.
-            InvalidInput: ``store=false`` together with a conversation.
+            InvalidInput: ``store=false`` together with a conversation; `Submission.mistake`.
         """
         ...
 

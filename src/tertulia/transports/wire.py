@@ -31,6 +31,8 @@ from tertulia.turns.ask import Ask
 #: They say how the result is delivered, not what it is, so a retry may change them.
 _DELIVERY = frozenset({"type", "request_id", "stream", "stream_options"})
 
+_NO_LOGPROBS = "asks for log probabilities, which are not supported: leave it out"
+
 _sorted = msgspec.json.Encoder(order="sorted")
 
 
@@ -54,13 +56,7 @@ def parse_create(body: Mapping[str, Any], limits: Limits) -> Create:
         parent: str | None = HEAD
     else:
         parent = _optional_id(top.get("previous_response_id"))
-    options = top.get("stream_options")
-    if not options.missing:
-        options.object()
-    include = top.get("include")
-    if not include.missing:
-        for each in include.items(at_most=64):
-            each.text()
+    _check_delivery(top)
     ask = Ask(
         request=_request(top, limits),
         input=parse_input(top.get("input"), limits),
@@ -71,6 +67,22 @@ def parse_create(body: Mapping[str, Any], limits: Limits) -> Create:
         background=optional.boolean(top.get("background"), default=False),
     )
     return Create(ask, stream=optional.boolean(top.get("stream"), default=False))
+
+
+def _check_delivery(top: Field) -> None:
+    """What is asked of the answer's form. There is no obfuscation to switch off, and encrypted
+    reasoning is included where a model gives it; log probabilities no model here gives."""
+    options = top.get("stream_options")
+    if not options.missing:
+        optional.boolean(options.get("include_obfuscation"), default=False)
+    include = top.get("include")
+    if not include.missing:
+        for each in include.items(at_most=64):
+            if each.text() == "message.output_text.logprobs":
+                raise each.wrong(_NO_LOGPROBS, "unsupported_value")
+    wanted = top.get("top_logprobs")
+    if not wanted.missing and wanted.integer(0, 20):
+        raise wanted.wrong(_NO_LOGPROBS, "unsupported_value")
 
 
 def canonical(body: Mapping[str, Any]) -> bytes:

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 from tertulia.domain import budget
 from tertulia.domain.continuation import PROMPT
-from tertulia.domain.item import FunctionCall, FunctionCallOutput, InputImage, Item
-from tertulia.domain.item import Message as MessageItem
 from tertulia.domain.response import Request, Response
+from tertulia.domain.sent import Sent
 from tertulia.errors import ContextTooLong, InvalidInput
-from tertulia.ports.model import (
-    Call,
-    Entry,
-    ImagePart,
-    Message,
-    Model,
-    TextPart,
-    Tool,
-    ToolCall,
-    ToolOutput,
-)
+from tertulia.ports.model import Call, Declared, Entry, Message, TextPart, Tool
 from tertulia.ports.turns import Node
-from tertulia.turns import images
+from tertulia.turns import pieces
+from tertulia.turns.history import unknown_output
+from tertulia.turns.pieces import Piece, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,51 +27,157 @@ class Context:
     tokens: int
     #: Past turns left out because they did not fit.
     dropped: int
+    #: What to note of it once it is sent.
+    sent: Sent
     #: Set when the model was asked in words to go on from this text.
     repeated: str = ""
 
 
-def assemble(response: Response, branch: Sequence[Node], model: Model, written: str) -> Context:
-    """The context of ``response``, the last node of ``branch``; ``written`` is what its earlier
-    attempts have written of the open message.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What of the past is sent beside what must be, and its sizes in tokens."""
+
+    instructions: list[Piece]
+    past: list[Turn]
+    #: The present input.
+    own: list[Piece]
+    #: What the answer begins with: a parent's text that it continues, earlier attempts' words.
+    begun: str
+    continues: Piece | None
+    window: int
+    reserve: int
+    #: The oldest so many turns are left out.
+    dropped: int
+    tokens: int
+    #: Without leaving anything out.
+    whole: int
+    #: False: even so it is too long, or what was left out is needed.
+    fits: bool
+
+    @property
+    def kept(self) -> list[Piece]:
+        """Of past and present, what is sent."""
+        past = [piece for turn in self.past[self.dropped :] for piece in turn.pieces]
+        return pieces.paired(past + self.own)
+
+
+def plan(
+    response: Response,
+    branch: Sequence[Node],
+    model: Declared,
+    written: str,
+    then: Sent | None = None,
+) -> Plan:
+    """For ``response``, the last node of ``branch``; ``written`` is what its earlier attempts have
+    written of the open message.
+
+    ``then``: what was noted when it was sent; the plan is that one's, whatever would fit now.
+    """
+    own = pieces.own(branch[-1], model)
+    past, continues = pieces.continued(pieces.turns(branch[:-1], model), own)
+    begun = written
+    if continues is not None and isinstance(continues.entry, Message):
+        begun = continues.entry.text + written
+    instructions = _instructions(response.request, model, past, own)
+    fixed = pieces.tokens(model, [*instructions, *own])
+    fixed += _begun_tokens(begun, model) if begun else 0
+    fixed += tool_tokens(response.request, model)
+    sizes = [pieces.tokens(model, turn.pieces) for turn in past]
+    window = model.info.context_window
+    reserve = budget.answer_reserve(window, _asked(response.request, model))
+    packed = budget.pack(window, reserve, fixed, sizes)
+    dropped, tokens = len(past) - packed.kept, packed.tokens
+    fits = packed.fits and dropped <= pieces.first_needed(past, own)
+    if then is not None:
+        kept = [i for i, turn in enumerate(past) if turn.response_id == then.history_from]
+        window, reserve, tokens, fits = then.window, then.reserve, then.tokens, True
+        dropped = kept[0] if kept else len(past)
+    whole = fixed + sum(sizes)
+    return Plan(
+        instructions, past, own, begun, continues, window, reserve, dropped, tokens, whole, fits
+    )
+
+
+def too_long(made: Plan, response: Response, model: Declared) -> ContextTooLong | None:
+    """The error, if ``response`` cannot be answered so."""
+    if made.fits and not (made.dropped and response.request.truncation == "disabled"):
+        return None
+    return ContextTooLong(
+        f"The conversation has about {made.whole} tokens; {model.info.id} takes {made.window}. "
+        "Start a new chat, or send truncation=auto to leave out the oldest turns.",
+        param="input",
+    )
+
+
+def assemble(response: Response, branch: Sequence[Node], model: Declared, written: str) -> Context:
+    """The context of ``response``; for the arguments see `plan`.
 
     Raises:
         ContextTooLong: it does not fit and the request forbids truncation, or the present
             message alone does not fit.
+        InvalidInput: a tool's output answers no call, or there is nothing to answer.
     """
-    request = response.request
-    own = _entries(branch[-1].input, model)
-    past = _turns(branch[:-1], model)
-    past, begun = _continued(past, own)
-    begun += written
-    instructions = _instructions(request, model, [*past, own])
-    fixed_entries = instructions + own
-    fixed = sum(_tokens(model, e) for e in fixed_entries)
-    fixed += model.count_tokens(begun) if begun else 0
-    fixed += sum(model.count_tokens(str(tool)) for tool in request.tools)
-    sizes = [sum(_tokens(model, e) for e in entries) for entries in past]
-    window = model.info.context_window
-    asked = request.max_output_tokens or model.info.max_output_tokens
-    packed = budget.pack(window, budget.answer_reserve(window, asked), fixed, sizes)
-    dropped = len(past) - packed.kept
-    if not packed.fits or (dropped and request.truncation == "disabled"):
-        raise ContextTooLong(
-            f"The conversation has about {fixed + sum(sizes)} tokens; {model.info.id} takes "
-            f"{window}. Start a new chat, or send truncation=auto to leave out the oldest turns."
-        )
-    kept = [e for entries in past[dropped:] for e in entries]
-    entries = instructions + _without_orphans(kept + own)
-    if len(entries) == len(instructions) and not begun:
+    unknown = unknown_output(branch)
+    if unknown is not None:
+        raise unknown
+    made = plan(response, branch, model, written)
+    error = too_long(made, response, model)
+    if error is not None:
+        raise error
+    said = [piece.entry for piece in made.kept]
+    if not said and not made.begun:
         raise InvalidInput("There is nothing to answer: the conversation is empty.", param="input")
-    prefix, repeated = begun, ""
-    if begun and not model.info.prefill:
+    entries = [*(piece.entry for piece in made.instructions), *said]
+    prefix, repeated = made.begun, ""
+    if made.begun and not model.info.prefill:
         entries += [
-            Message("assistant", (TextPart(begun),)),
+            Message("assistant", (TextPart(made.begun),)),
             Message("user", (TextPart(PROMPT),)),
         ]
-        prefix, repeated = "", begun
-    call = _call(response, entries, prefix, asked, model.count_tokens(written) if written else 0)
-    return Context(call, packed.tokens, dropped, repeated)
+        prefix, repeated = "", made.begun
+    spent = model.count_tokens(written) if written else 0
+    asked = _asked(response.request, model)
+    call = _call(response, model, entries, prefix, asked, spent)
+    noted = _noted(made, response, model, len(written))
+    return Context(call, made.tokens, made.dropped, noted, repeated)
+
+
+def tool_tokens(request: Request, model: Declared) -> int:
+    """Of the functions' descriptions, which a model that calls none is not sent."""
+    if not model.info.tools:
+        return 0
+    return sum(model.count_tokens(str(tool)) for tool in request.tools)
+
+
+def _begun_tokens(begun: str, model: Declared) -> int:
+    if model.info.prefill:
+        return model.count_tokens(begun)
+    asked = [Piece(Message("user", (TextPart(text),))) for text in (begun, PROMPT)]
+    return pieces.tokens(model, asked)
+
+
+def _asked(request: Request, model: Declared) -> int | None:
+    return request.max_output_tokens or model.info.max_output_tokens
+
+
+def _noted(made: Plan, response: Response, model: Declared, written: int) -> Sent:
+    info = model.info
+    first = made.past[made.dropped].response_id if made.dropped < len(made.past) else None
+    own = response.request.instructions
+    return Sent(
+        attempt=response.attempt,
+        window=made.window,
+        reserve=made.reserve,
+        tokens=made.tokens,
+        left_out=made.whole - made.tokens,
+        history_from=first,
+        written=written,
+        images=info.images,
+        tools=info.tools,
+        prefill=info.prefill,
+        max_output_tokens=info.max_output_tokens,
+        instructions=info.instructions if made.instructions and not own else None,
+    )
 
 
 def _offered(request: Request) -> tuple[list[Tool], str]:
@@ -102,10 +199,15 @@ def _offered(request: Request) -> tuple[list[Tool], str]:
 
 
 def _call(
-    response: Response, entries: list[Entry], prefix: str, asked: int | None, spent: int
+    response: Response,
+    model: Declared,
+    entries: list[Entry],
+    prefix: str,
+    asked: int | None,
+    spent: int,
 ) -> Call:
     request = response.request
-    tools, choice = _offered(request)
+    tools, choice = _offered(request) if model.info.tools else ([], "auto")
     fmt = request.text_format
     schema: Any = {"json_object": {}, "json_schema": fmt.get("schema")}.get(fmt["type"])
     return Call(
@@ -117,6 +219,7 @@ def _call(
         parallel_tool_calls=request.parallel_tool_calls,
         json_schema=schema,
         json_schema_name=fmt.get("name", "answer"),
+        json_schema_strict=bool(fmt.get("strict")),
         max_output_tokens=None if asked is None else max(1, asked - spent),
         temperature=request.temperature,
         top_p=request.top_p,
@@ -126,102 +229,20 @@ def _call(
         seed=request.seed,
         logit_bias=request.logit_bias,
         reasoning_effort=(request.reasoning or {}).get("effort"),
+        verbosity=request.verbosity,
+        safety_identifier=request.safety_identifier,
+        prompt_cache_key=request.prompt_cache_key,
         response_id=response.id,
         attempt=response.attempt,
     )
 
 
-def _turns(nodes: Sequence[Node], model: Model) -> list[list[Entry]]:
-    """The entries of each past turn; a response without input goes on its parent's answer, so
-    the two are one turn and their texts one message."""
-    turns: list[list[Entry]] = []
-    for node in nodes:
-        entries = _entries((*node.input, *node.output), model)
-        if node.input or not turns:
-            turns.append(entries)
-            continue
-        turn = turns[-1]
-        for entry in entries:
-            last = turn[-1] if turn else None
-            if _is_answer(last) and _is_answer(entry):
-                turn[-1] = Message("assistant", (*last.parts, *entry.parts))
-            else:
-                turn.append(entry)
-    return turns
-
-
-def _continued(past: list[list[Entry]], own: list[Entry]) -> tuple[list[list[Entry]], str]:
-    """A response without input continues its parent: the parent's text is its beginning."""
-    if own or not past or not past[-1]:
-        return past, ""
-    last = past[-1][-1]
-    if not _is_answer(last):
-        return past, ""
-    return [*past[:-1], past[-1][:-1]], last.text
-
-
-def _is_answer(entry: Entry | None) -> TypeGuard[Message]:
-    return isinstance(entry, Message) and entry.role == "assistant"
-
-
-def _instructions(request: Request, model: Model, said: list[list[Entry]]) -> list[Entry]:
-    """The request's own; the model's only where nothing ``said`` tells it how to answer."""
+def _instructions(
+    request: Request, model: Declared, past: Sequence[Turn], own: Sequence[Piece]
+) -> list[Piece]:
+    """The request's own; the model's only where nothing that was said tells it how to answer."""
     text = request.instructions
-    if not text and not any(_instructs(entry) for entries in said for entry in entries):
+    said = [*(piece for turn in past for piece in turn.pieces), *own]
+    if not text and not any(pieces.instructs(piece.entry) for piece in said):
         text = model.info.instructions
-    return [Message("system", (TextPart(text),))] if text else []
-
-
-def _instructs(entry: Entry) -> bool:
-    return isinstance(entry, Message) and entry.role in ("system", "developer")
-
-
-def _entries(items: Sequence[Item], model: Model) -> list[Entry]:
-    """The images that tools have put out come after the last of neighbouring outputs."""
-    entries: list[Entry] = []
-    shown: list[Entry] = []
-    for item in items:
-        if isinstance(item, FunctionCallOutput):
-            said, more = images.output(item, model)
-            entries.append(said)
-            shown += more
-        else:
-            entries += [*shown, *_plain(item, model)]
-            shown = []
-    return entries + shown
-
-
-def _plain(item: Item, model: Model) -> list[Entry]:
-    """Reasoning is not sent back: models do not take each other's."""
-    if isinstance(item, MessageItem):
-        parts = tuple(
-            images.part(p, model)
-            if isinstance(p, InputImage)
-            else TextPart(getattr(p, "text", "") or getattr(p, "refusal", ""))
-            for p in item.content
-        )
-        return [Message(item.role, parts)] if any(_kept(p) for p in parts) else []
-    if isinstance(item, FunctionCall):
-        if item.status == "incomplete":
-            return []
-        return [ToolCall(item.call_id, item.name, item.arguments)]
-    return []
-
-
-def _kept(part: TextPart | ImagePart) -> bool:
-    return isinstance(part, ImagePart) or bool(part.text)
-
-
-def _without_orphans(entries: list[Entry]) -> list[Entry]:
-    """A tool's output whose call was left out would be refused by every server."""
-    called = {e.call_id for e in entries if isinstance(e, ToolCall)}
-    return [e for e in entries if not isinstance(e, ToolOutput) or e.call_id in called]
-
-
-def _tokens(model: Model, entry: Entry) -> int:
-    if isinstance(entry, Message):
-        seen = sum(images.tokens(p) for p in entry.parts if isinstance(p, ImagePart))
-        return budget.MESSAGE_OVERHEAD + model.count_tokens(entry.text) + seen
-    if isinstance(entry, ToolCall):
-        return budget.MESSAGE_OVERHEAD + model.count_tokens(entry.name + entry.arguments)
-    return budget.MESSAGE_OVERHEAD + model.count_tokens(entry.output)
+    return [Piece(Message("system", (TextPart(text),)))] if text else []

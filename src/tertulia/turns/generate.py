@@ -16,6 +16,7 @@ from tertulia.domain.compose import Composer
 from tertulia.domain.item import ItemStatus
 from tertulia.domain.promise import Promise
 from tertulia.domain.response import Failure, IncompleteReason, Response, Status, Usage
+from tertulia.domain.sent import Sent
 from tertulia.errors import Fenced, ModelGarbage, TertuliaError, Unavailable
 from tertulia.ports.model import Finished, Model
 from tertulia.ports.turns import Finished as FinishedResponse
@@ -60,6 +61,7 @@ class Attempt:
         self._stop: Stop | None = None
         self._scope: asyncio.Timeout | None = None
         self._usage = Usage()
+        self._sent: Sent | None = None
 
     def stop(self, why: Stop) -> None:
         """End the attempt soon. A lost lease overrules every other reason."""
@@ -133,6 +135,7 @@ class Attempt:
             last_sequence_number=composer.next_number,
             incomplete_reason=ending.reason,
             error=ending.error,
+            sent=self._sent,
         )
 
     def _stopped(self, composer: Composer) -> Ending | None:
@@ -229,6 +232,7 @@ class Attempt:
     async def _generate(
         self, model: Model, context: Context, composer: Composer, writer: LogWriter
     ) -> Ending:
+        self._sent = context.sent
         promise = Promise(self.response.request)
         pen = Pen(self._parts, composer, writer, context, promise)
         finished: Finished | None = None

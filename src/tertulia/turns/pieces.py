@@ -12,10 +12,10 @@ from tertulia.domain.item import FunctionCall, FunctionCallOutput, InputImage, I
 from tertulia.domain.item import Message as MessageItem
 from tertulia.domain.promise import is_object
 from tertulia.ports.model import (
+    Declared,
     Entry,
     ImagePart,
     Message,
-    Model,
     TextPart,
     ToolCall,
     ToolOutput,
@@ -48,12 +48,12 @@ class Turn:
     pieces: list[Piece] = field(default_factory=list)
 
 
-def own(node: Node, model: Model) -> list[Piece]:
+def own(node: Node, model: Declared) -> list[Piece]:
     """The input of the present response."""
     return _pieces(node, node.input, model)
 
 
-def turns(nodes: Sequence[Node], model: Model) -> list[Turn]:
+def turns(nodes: Sequence[Node], model: Declared) -> list[Turn]:
     """The past turns; a response without input goes on its parent's answer, so the two are one
     turn and their texts one message."""
     found: list[Turn] = []
@@ -114,11 +114,11 @@ def paired(pieces: Sequence[Piece]) -> list[Piece]:
     ]
 
 
-def tokens(model: Model, pieces: Iterable[Piece]) -> int:
+def tokens(model: Declared, pieces: Iterable[Piece]) -> int:
     return sum(_tokens(model, piece.entry) for piece in pieces)
 
 
-def _pieces(node: Node, items: Sequence[Item], model: Model) -> list[Piece]:
+def _pieces(node: Node, items: Sequence[Item], model: Declared) -> list[Piece]:
     """The images that tools have put out come after the last of neighbouring outputs."""
     pieces: list[Piece] = []
     shown: list[Piece] = []
@@ -134,7 +134,7 @@ def _pieces(node: Node, items: Sequence[Item], model: Model) -> list[Piece]:
     return pieces + shown
 
 
-def _plain(item: Item, model: Model) -> list[Entry]:
+def _plain(item: Item, model: Declared) -> list[Entry]:
     """Reasoning is not sent back: models do not take each other's."""
     if isinstance(item, MessageItem):
         parts = tuple(
@@ -163,7 +163,7 @@ def _readable(arguments: str) -> str:
     return arguments if is_object(arguments) else json.dumps({"unreadable": arguments})
 
 
-def _tokens(model: Model, entry: Entry) -> int:
+def _tokens(model: Declared, entry: Entry) -> int:
     if isinstance(entry, Message):
         seen = sum(images.tokens(p) for p in entry.parts if isinstance(p, ImagePart))
         return budget.MESSAGE_OVERHEAD + model.count_tokens(entry.text) + seen

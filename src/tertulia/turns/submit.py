@@ -15,8 +15,10 @@ from tertulia.domain.response import Response
 from tertulia.errors import ContextTooLong, Fenced, InvalidInput, Unavailable
 from tertulia.ports.model import Model
 from tertulia.ports.turns import Submission, Submitted
+from tertulia.turns.able import check_able
 from tertulia.turns.ask import Ask
 from tertulia.turns.given import check_images, resolve
+from tertulia.turns.history import call_mistake
 from tertulia.turns.images import tokens_of
 from tertulia.turns.parts import Parts
 
@@ -33,6 +35,7 @@ async def submit(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
     model = parts.models.get(ask.request.model or None, admin=principal.admin)
     items = await resolve(parts.store, principal.user_id, ask.input)
     _check(ask, items, model)
+    check_able(ask.request, model)
     request = msgspec.structs.replace(ask.request, model=model.info.id)
     response = Response(
         id=new_id(RESPONSE),
@@ -53,6 +56,7 @@ async def submit(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
             parent=ask.parent,
             title=_title(items) if ask.conversation_id else None,
             idempotency=ask.idempotency,
+            mistake=await call_mistake(parts.store, principal.user_id, ask, items),
         ),
         parts.limits,
     )

@@ -10,12 +10,13 @@ import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from tertulia.adapters.model.catalog import LOCAL_WINDOW
 from tertulia.adapters.model.cores import default_threads
+from tertulia.adapters.model.grammar import grammar, obstacle
 from tertulia.adapters.model.openai_client import ChatClient, Endpoint
 from tertulia.adapters.model.progress import Phase
 from tertulia.adapters.model.pull import pull
@@ -114,6 +115,9 @@ class LocalModel:
             finally:
                 await stream.aclose()
 
+    def schema_obstacle(self, schema: Mapping[str, Any], *, strict: bool) -> str | None:
+        return obstacle(schema, strict=strict)
+
     def count_tokens(self, text: str) -> int:
         if self._llama is None:
             return estimate_tokens(text)
@@ -141,11 +145,18 @@ class LocalModel:
 
     def _with_defaults(self, call: Call) -> Call:
         """What the model's authors recommend, where the request leaves it open."""
-        extra = {k: v for k, v in self._sampling.items() if getattr(call, k, None) is None}
+        extra: dict[str, Any] = {
+            k: v for k, v in self._sampling.items() if getattr(call, k, None) is None
+        }
         # Reading a long prompt may take longer than the first token is waited for.
         extra = {"return_progress": True, **extra, **call.extra}
+        schema = call.json_schema
+        if schema is not None and not call.prefix:
+            # With a prefix llama.cpp's own converter has to do: only it reads what stands already.
+            extra["grammar"], schema = grammar(schema), None
         return replace(
             call,
+            json_schema=schema,
             entries=[_harmless(entry) for entry in call.entries],
             prefix=_plain(call.prefix),
             max_output_tokens=call.max_output_tokens or self.info.max_output_tokens,

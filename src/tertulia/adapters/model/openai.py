@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
 
 from tertulia.adapters.model.openai_client import ChatClient
 from tertulia.adapters.model.tokens import estimate_tokens
@@ -22,6 +23,9 @@ class OpenAIModel:
 
     async def ready(self) -> None:
         return None
+
+    def schema_obstacle(self, schema: Mapping[str, Any], *, strict: bool) -> str | None:  # noqa: ARG002
+        return None  # the server says so when it is asked
 
     def count_tokens(self, text: str) -> int:
         return estimate_tokens(text)

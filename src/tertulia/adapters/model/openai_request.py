@@ -20,6 +20,13 @@ from tertulia.ports.model import (
 #: last assistant message unasked; ``generic`` is everybody else, vLLM among them.
 Dialect = Literal["openai", "llamacpp", "generic"]
 
+#: Fields of a `Call` that the API has under the same name.
+_PLAIN = (
+    "temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "reasoning_effort",
+)  # fmt: skip
+#: And those that other servers may refuse as unknown.
+_OPENAI_ONLY = ("verbosity", "safety_identifier", "prompt_cache_key")
+
 
 def request_body(call: Call, model: str, dialect: Dialect) -> dict[str, Any]:
     """``model``: the id as the server knows it. Raises nothing."""
@@ -29,16 +36,12 @@ def request_body(call: Call, model: str, dialect: Dialect) -> dict[str, Any]:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed"):
-        value = getattr(call, name)
-        if value is not None:
-            body[name] = value
+    names = _PLAIN + (_OPENAI_ONLY if dialect == "openai" else ())
+    body |= {name: getattr(call, name) for name in names if getattr(call, name) is not None}
     if call.stop:
         body["stop"] = list(call.stop)
     if call.logit_bias:
         body["logit_bias"] = dict(call.logit_bias)
-    if call.reasoning_effort is not None:
-        body["reasoning_effort"] = call.reasoning_effort
     if call.max_output_tokens is not None:
         name = "max_completion_tokens" if dialect == "openai" else "max_tokens"
         body[name] = call.max_output_tokens
@@ -118,7 +121,6 @@ def _response_format(call: Call) -> dict[str, Any]:
     if not call.json_schema:
         return {"type": "json_object"}
     schema: dict[str, Any] = {"name": call.json_schema_name, "schema": call.json_schema}
-    if call.json_schema.get("additionalProperties") is False:
-        # Closed schemas are what strict mode accepts; others it would refuse outright.
+    if call.json_schema_strict:
         schema["strict"] = True
     return {"type": "json_schema", "json_schema": schema}

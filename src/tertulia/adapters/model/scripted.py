@@ -1,9 +1,8 @@
 """A deterministic model for tests, demos and load: its ids and rules are in `scripted_rules`.
 
 It is a shipped adapter that passes the port's conformance suite, offered only where the setting
-``models.scripted`` says so. It understands a prefix, tools (it calls the chosen one, else the
-first, with arguments valid for its schema, unless a tool has just answered) and JSON schemas.
-Its tokens are words.
+``models.scripted`` says so. It understands a prefix, tools (`scripted_tools`) and JSON schemas
+(`example`). Its tokens are words.
 """
 
 from __future__ import annotations
@@ -13,12 +12,14 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from tertulia.adapters.model.example import UnsatisfiableSchema, example
 from tertulia.adapters.model.scripted_calls import CallLog, CallRecord, Ended
 from tertulia.adapters.model.scripted_rules import (
+    EFFORTS,
     Script,
     after_prefix,
     before_stop,
@@ -28,6 +29,7 @@ from tertulia.adapters.model.scripted_rules import (
     parse_rules,
     words,
 )
+from tertulia.adapters.model.scripted_tools import chosen, outputs
 from tertulia.domain.image import size_of
 from tertulia.errors import ModelRefused, ModelUnavailable
 from tertulia.ports.model import (
@@ -91,6 +93,13 @@ class ScriptedModel:
     async def ready(self) -> None:
         return None
 
+    def schema_obstacle(self, schema: Mapping[str, Any], *, strict: bool) -> str | None:  # noqa: ARG002
+        try:
+            example(schema)
+        except UnsatisfiableSchema as error:
+            return str(error)
+        return None
+
     def count_tokens(self, text: str) -> int:
         return len(text.split())
 
@@ -123,44 +132,63 @@ class ScriptedModel:
             raise error_of(script.error)
         if script.delay:
             await self._sleep(script.delay)
-        for thought in () if call.prefix else script.thoughts:
+        # What was cut off had thought before.
+        thoughts = () if call.prefix else script.thoughts
+        bound = call.max_output_tokens
+        for thought in thoughts[:bound]:
             yield [ReasoningChunk(thought)]
-        tools = _tools_to_call(call, script)
+        if bound is not None and len(thoughts) > bound:
+            yield [Finished("length", _usage(call, 0, bound))]
+            return
+        tools = self._calls(call, script)
         if tools:
             yield [*_tool_chunks(call, tools)]
-            yield [Finished("tool_calls", _usage(call, len(tools)))]
+            yield [Finished("tool_calls", _usage(call, len(tools), len(thoughts)))]
             return
-        async for batch in self._text(call, script, record):
+        async for batch in self._text(call, script, record, len(thoughts)):
             yield batch
 
     def _script(self, call: Call) -> Script:
         if self._id.chunks is not None:
             return Script(chunks=numbered(self._id.chunks), rate=self._id.rate)
-        message = _last_user_text(call)
-        script = parse_rules(message)
+        earlier, message = ["", "", *_user_texts(call)][-2:]
+        script = parse_rules(message, earlier)
+        if not script.thoughts:
+            effort = EFFORTS.get(call.reasoning_effort or "none", 0)
+            script = replace(script, thoughts=numbered(effort, "t"))
         text: str | None = None
         if call.json_schema is not None:
             try:
                 text = json.dumps(example(call.json_schema))
             except UnsatisfiableSchema as error:
                 raise ModelRefused(f"invalid schema: {error}", param="text.format") from error
-        elif script.default and call.entries and isinstance(call.entries[-1], ToolOutput):
-            text = f"The tool answered: {call.entries[-1].output}"
+        elif script.default and (answers := outputs(call)):
+            text = f"The {'tool' if len(answers) == 1 else 'tools'} answered: {'; '.join(answers)}"
         elif (script.default or not message.strip()) and (shown := _images(call)):
             said = f"{''.join(script.chunks).rstrip()} [{'; '.join(shown)}]"
             return replace(script, chunks=words(said))
         return script if text is None else replace(script, chunks=words(text), default=False)
 
+    def _calls(self, call: Call, script: Script) -> list[tuple[Tool, dict[str, Any]]]:
+        if not call.tools or not script.use_tools or self._id.chunks is not None:
+            return []
+        message = _user_texts(call)[-1:]
+        try:
+            return chosen(call, "".join(message), script.calls, script.rounds)
+        except UnsatisfiableSchema as error:
+            raise ModelRefused(f"invalid tool: {error}", param="tools") from error
+
     async def _text(
-        self, call: Call, script: Script, record: CallRecord
+        self, call: Call, script: Script, record: CallRecord, thought: int
     ) -> AsyncGenerator[Sequence[Chunk], None]:
+        """``thought``: the words of the bound that have gone into reasoning."""
         chunks = before_stop(script.chunks, call.stop)
         held, rest = after_prefix(chunks, call.prefix)
         if self._id.portable:
             held, rest = _after_unfinished(chunks, call)
         reason: FinishReason = script.reason if chunks is script.chunks else "stop"
-        if call.max_output_tokens is not None and len(rest) > call.max_output_tokens:
-            rest, reason = rest[: call.max_output_tokens], "length"
+        if call.max_output_tokens is not None and len(rest) > call.max_output_tokens - thought:
+            rest, reason = rest[: call.max_output_tokens - thought], "length"
         stop = script.fail_at if script.fail_at is not None else script.hang_at
         stops = stop is not None and (stop > held or not call.prefix)
         if stop is not None and stops:
@@ -172,7 +200,7 @@ class ScriptedModel:
             raise ModelUnavailable("the scripted model was told to break off")
         if stops:
             await asyncio.get_running_loop().create_future()
-        yield [Finished(reason, _usage(call, len(rest)))]
+        yield [Finished(reason, _usage(call, len(rest), thought))]
 
     async def _paced(
         self, chunks: Sequence[str], rate: float
@@ -214,11 +242,10 @@ def _images(call: Call) -> list[str]:
     return told
 
 
-def _last_user_text(call: Call) -> str:
-    for entry in reversed(call.entries):
-        if isinstance(entry, Message) and entry.role == "user":
-            return entry.text
-    return ""
+def _user_texts(call: Call) -> list[str]:
+    return [
+        entry.text for entry in call.entries if isinstance(entry, Message) and entry.role == "user"
+    ]
 
 
 def _after_unfinished(chunks: tuple[str, ...], call: Call) -> tuple[int, tuple[str, ...]]:
@@ -233,31 +260,18 @@ def _after_unfinished(chunks: tuple[str, ...], call: Call) -> tuple[int, tuple[s
     return 0, chunks
 
 
-def _tools_to_call(call: Call, script: Script) -> Sequence[Tool]:
-    answered = bool(call.entries) and isinstance(call.entries[-1], ToolOutput)
-    if not call.tools or not script.use_tools or answered or call.tool_choice == "none":
-        return ()
-    named = [t for t in call.tools if t.name == call.tool_choice]
-    if named:
-        return named[:1]
-    return call.tools[: script.calls if call.parallel_tool_calls else 1]
-
-
-def _tool_chunks(call: Call, tools: Sequence[Tool]) -> list[Chunk]:
+def _tool_chunks(call: Call, made: Sequence[tuple[Tool, dict[str, Any]]]) -> list[Chunk]:
     chunks: list[Chunk] = []
-    for index, tool in enumerate(tools):
+    for index, (tool, arguments) in enumerate(made):
         seed = f"{call.response_id}/{call.attempt}/{len(call.entries)}/{index}"
         call_id = "call_" + hashlib.sha256(seed.encode()).hexdigest()[:24]
-        try:
-            arguments = json.dumps(example(tool.parameters) if tool.parameters else {})
-        except UnsatisfiableSchema as error:
-            raise ModelRefused(f"invalid tool {tool.name}: {error}", param="tools") from error
         chunks.append(ToolCallChunk(index, call_id, tool.name))
-        chunks += [ToolCallChunk(index, arguments=piece) for piece in words(arguments)]
+        chunks += [ToolCallChunk(index, arguments=piece) for piece in words(json.dumps(arguments))]
     return chunks
 
 
-def _usage(call: Call, written: int) -> Usage:
+def _usage(call: Call, written: int, thought: int) -> Usage:
+    """In words; ``written`` leaves out what was ``thought``."""
     sent = [call.prefix]
     for entry in call.entries:
         match entry:
@@ -267,4 +281,8 @@ def _usage(call: Call, written: int) -> Usage:
                 sent.append(entry.arguments)
             case ToolOutput():
                 sent.append(entry.output)
-    return Usage(input_tokens=sum(len(s.split()) for s in sent), output_tokens=written)
+    return Usage(
+        input_tokens=sum(len(s.split()) for s in sent),
+        output_tokens=written + thought,
+        reasoning_tokens=thought,
+    )

@@ -8,7 +8,14 @@ of them first, as real models do.
 
 **Rules.** The last user message steers ``scripted`` if it consists of nothing but these words,
 in any order, with an optional text at the end; any other message is answered with
-``Scripted answer to: <message>``, and if there are images by the kind and size of each.
+``Scripted answer to: <message>``, and if there are images by the kind and size of each. What was
+said before shows: ``Scripted answer after: <earlier message> to: <message>``.
+
+**Tools.** It calls those that the message mentions, see `scripted_tools`. Once they have answered
+it says what.
+
+**Reasoning.** Asked for an effort it thinks that long first, in words ``t0 t1 t2 …`` that count as
+tokens: 10 (minimal), 40 (low), 80 (medium), 160 (high), 320 (xhigh).
 
 =================== =======================================================================
 ``chunks=N``        answer with the words ``w0`` … ``w<N-1>``
@@ -22,6 +29,7 @@ in any order, with an optional text at the end; any other message is answered wi
 ``error KIND``      fail before the first chunk; KIND: 400 401 404 429 500 503 context garbage
 ``no tools``        answer in text although tools are offered
 ``calls=N``         call the first N offered tools side by side
+``rounds=N``        call tools N times, one answer's calls after the other's outputs
 ``echo: TEXT``      answer with TEXT, a chunk a word
 ``split: TEXT``     answer with TEXT, a chunk a character
 =================== =======================================================================
@@ -49,6 +57,7 @@ _RULE = re.compile(
     r"\s*(?:"
     r"chunks=(?P<chunks>\d{1,6})|rate=(?P<rate>\d+(?:\.\d+)?)|delay=(?P<delay>\d+(?:\.\d+)?)"
     r"|fail at (?P<fail>\d+)|hang(?: at (?P<hang>\d+))?|error (?P<error>\w+)|calls=(?P<calls>\d)"
+    r"|rounds=(?P<rounds>\d)"
     r"|(?P<flag>markdown|think|length|filter|no tools)"
     r"|(?P<verb>echo|split):[ ]?(?P<text>.*)"
     r")(?=\s|$)",
@@ -77,6 +86,9 @@ def greet(name: str) -> str:
 The end.
 """
 
+#: The words it thinks, by effort.
+EFFORTS = {"minimal": 10, "low": 40, "medium": 80, "high": 160, "xhigh": 320}
+
 THOUGHTS = "First the question. Then the answer."
 
 
@@ -93,7 +105,9 @@ class Script:
     hang_at: int | None = None
     error: str | None = None
     use_tools: bool = True
-    calls: int = 1
+    #: How many tools it calls at once; None leaves it to the request.
+    calls: int | None = None
+    rounds: int = 1
     #: The message steered nothing: it is answered by the default sentence.
     default: bool = False
 
@@ -119,9 +133,9 @@ def parse_id(model_id: str) -> ScriptedId | None:
     )
 
 
-def numbered(count: int) -> tuple[str, ...]:
+def numbered(count: int, letter: str = "w") -> tuple[str, ...]:
     """``w0``, `` w1``, … : joined they end without a space."""
-    return tuple(f" w{i}" if i else "w0" for i in range(count))
+    return tuple(f" {letter}{i}" if i else f"{letter}0" for i in range(count))
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -144,15 +158,16 @@ def before_stop(chunks: tuple[str, ...], stops: Sequence[str]) -> tuple[str, ...
     return tuple(kept)
 
 
-def parse_rules(message: str) -> Script:
-    """The script that the last user message asks for."""
+def parse_rules(message: str, earlier: str = "") -> Script:
+    """The script that the last user message asks for; ``earlier`` is the one before it."""
     script = Script()
     text: tuple[str, ...] = ()
     position = 0
     while message[position:].strip():
         match = _RULE.match(message, position)
         if match is None:
-            return Script(chunks=words(f"Scripted answer to: {message}"), default=True)
+            after = f" after: {earlier}" if earlier else ""
+            return Script(chunks=words(f"Scripted answer{after} to: {message}"), default=True)
         position = match.end()
         if match["verb"]:
             text = tuple(match["text"]) if match["verb"] == "split" else words(match["text"])
@@ -176,6 +191,8 @@ def _with_rule(script: Script, match: re.Match[str]) -> Script:
         return replace(script, error=match["error"])
     if match["calls"]:
         return replace(script, calls=int(match["calls"]))
+    if match["rounds"]:
+        return replace(script, rounds=int(match["rounds"]))
     flag = match["flag"]
     if flag == "think":
         return replace(script, thoughts=words(THOUGHTS))

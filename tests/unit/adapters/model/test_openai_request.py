@@ -127,10 +127,16 @@ def test_schemas() -> None:
         "type": "json_schema",
         "json_schema": {"name": "n", "schema": open_schema},
     }
-    closed = request_body(
-        replace(CALL, json_schema={"additionalProperties": False}), "m", "generic"
-    )
-    assert closed["response_format"]["json_schema"]["strict"] is True
+    strict = replace(CALL, json_schema=open_schema, json_schema_strict=True)
+    body = request_body(strict, "m", "generic")
+    assert body["response_format"]["json_schema"]["strict"] is True
+
+
+def test_what_only_openai_knows_is_sent_to_nobody_else() -> None:
+    told = {"verbosity": "low", "safety_identifier": "s", "prompt_cache_key": "k"}
+    call = replace(CALL, **told)  # type: ignore[arg-type]
+    assert told.items() <= request_body(call, "m", "openai").items()
+    assert not told.keys() & request_body(call, "m", "generic").keys()
 
 
 @pytest.mark.parametrize(("dialect", "told"), [("generic", True), ("llamacpp", False)])

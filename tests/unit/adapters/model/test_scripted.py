@@ -170,6 +170,38 @@ async def test_thoughts_come_first_and_are_not_repeated_after_a_prefix() -> None
     assert again[:-1] == [TextChunk(" w1")]
 
 
+async def test_an_effort_is_thought_and_counted() -> None:
+    chunks = await ask("chunks=2", reasoning_effort="low")
+    thoughts = [c.text for c in chunks if isinstance(c, ReasoningChunk)]
+    assert "".join(thoughts).split() == [f"t{i}" for i in range(40)]
+    assert text(chunks) == "w0 w1"
+    usage = end(chunks).usage
+    assert usage is not None
+    assert (usage.output_tokens, usage.reasoning_tokens) == (42, 40)
+    for effort in (None, "none"):
+        assert not isinstance((await ask("hi", reasoning_effort=effort))[0], ReasoningChunk)
+
+
+async def test_thoughts_use_up_the_bound_too() -> None:
+    async def cut(bound: int) -> tuple[int, str, str, int]:
+        chunks = await ask("chunks=3", reasoning_effort="minimal", max_output_tokens=bound)
+        thoughts = sum(isinstance(c, ReasoningChunk) for c in chunks)
+        usage = end(chunks).usage
+        assert usage is not None
+        return thoughts, text(chunks), end(chunks).reason, usage.output_tokens
+
+    assert await cut(4) == (4, "", "length", 4)
+    assert await cut(10) == (10, "", "length", 10)
+    assert await cut(12) == (10, "w0 w1", "length", 12)
+    assert await cut(13) == (10, "w0 w1 w2", "stop", 13)
+
+
+async def test_what_was_said_before_shows() -> None:
+    model = ScriptedModel("scripted", CallLog())
+    call = Call("x", [user("I am Io."), assistant("Hello"), user("Who am I?")])
+    assert text(await run(model, call)) == "Scripted answer after: I am Io. to: Who am I?"
+
+
 async def test_reasons() -> None:
     assert end(await ask("length chunks=1")).reason == "length"
     assert end(await ask("filter chunks=1")).reason == "content_filter"
@@ -244,8 +276,8 @@ async def test_a_schema_is_answered_in_chunks() -> None:
         await ask("anything", json_schema={"$ref": "#"})
 
 
-async def test_it_calls_the_first_or_the_chosen_tool() -> None:
-    chunks = await ask("do it", tools=[LOOK_UP, OTHER])
+async def test_it_calls_the_tool_it_hears_of_or_the_chosen_one() -> None:
+    chunks = await ask("look it up", tools=[LOOK_UP, OTHER])
     assert end(chunks).reason == "tool_calls"
     first, *pieces = [c for c in chunks if isinstance(c, ToolCallChunk)]
     assert (first.index, first.name) == (0, "look_up")
@@ -263,6 +295,17 @@ async def test_it_calls_several_tools_where_that_is_allowed() -> None:
 
     assert await names() == ["look_up", "other"]
     assert await names(parallel_tool_calls=False) == ["look_up"]
+    assert await names(tool_choice="required") == ["look_up", "other"]
+
+
+async def test_all_tools_are_called_where_a_call_is_required() -> None:
+    async def names(message: str = "do it", **more: Any) -> list[str | None]:
+        chunks = await ask(message, tools=[LOOK_UP, OTHER], tool_choice="required", **more)
+        return [c.name for c in chunks if isinstance(c, ToolCallChunk) and c.name]
+
+    assert await names() == ["look_up", "other"]
+    assert await names("calls=1") == ["look_up"]
+    assert await names(parallel_tool_calls=False) == ["look_up"]
 
 
 async def test_it_answers_in_text_when_no_tool_is_wanted() -> None:
@@ -275,7 +318,7 @@ async def test_it_answers_in_text_when_no_tool_is_wanted() -> None:
 
 async def test_a_bad_tool_schema_is_refused() -> None:
     with pytest.raises(ModelRefused):
-        await ask("do it", tools=[Tool("bad", None, {"$ref": "#"})])
+        await ask("a bad one", tools=[Tool("bad", None, {"$ref": "#"})])
 
 
 async def test_a_portable_model_repeats_a_little_as_real_ones_do() -> None:

@@ -59,6 +59,8 @@ def submit(
         if wanted.store or submission.idempotency is None:
             raise NotFound("The response that this idempotency key made was deleted.")
         yield from renew(submission.idempotency, wanted.id)
+    if submission.mistake is not None:
+        raise submission.mistake
     found = yield from load(sealer.user_id)
     if found.waiting >= limits.waiting:
         raise RateLimited(
