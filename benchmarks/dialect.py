@@ -80,7 +80,7 @@ class _Product:
 
     def list_chats(self, after: str | None) -> Ask:
         more = f"&after={quote(after)}" if after else ""
-        return Ask("GET", f"/v1/conversations?limit=100{more}")
+        return Ask("GET", f"/v1/conversations?limit=200{more}")
 
     def page(self, body: bytes) -> tuple[int, str | None]:
         page = msgspec.json.decode(body)

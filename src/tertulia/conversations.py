@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tertulia.domain.conversation import Conversation
 from tertulia.domain.ids import CONVERSATION, new_id
 from tertulia.domain.item import Item
-from tertulia.domain.response import resource
+from tertulia.domain.tree import TreeNode
 from tertulia.errors import NotFound, Unprocessable
 from tertulia.ports.conversations import Page
 from tertulia.ports.store import Store
-from tertulia.ports.turns import Idempotency, Node
+from tertulia.ports.turns import Idempotency
 
 #: Ends an unfinished response: ``(user_id, response_id)``.
 Cancel = Callable[[str, str], Awaitable[object]]
@@ -99,7 +99,9 @@ class ConversationService:
     ) -> Conversation:
         return await self._store.set_head(user_id, conversation_id, response_id)
 
-    async def tree(self, user_id: str, conversation_id: str) -> tuple[Conversation, Sequence[Node]]:
+    async def tree(
+        self, user_id: str, conversation_id: str
+    ) -> tuple[Conversation, Sequence[TreeNode]]:
         return await self._store.tree(user_id, conversation_id)
 
     async def items(self, user_id: str, conversation_id: str) -> list[Item]:
@@ -114,7 +116,7 @@ class ConversationService:
         """On any branch. Raises `NotFound`."""
         _, nodes = await self._store.tree(user_id, conversation_id)
         for node in nodes:
-            for item in (*node.input, *node.output):
+            for item in node.items():
                 if item.id == item_id:
                     return item
         raise NotFound("There is no such item in this conversation.")
@@ -135,17 +137,6 @@ class ConversationService:
         if not plain or len(plain) > self._title_chars:
             raise Unprocessable(f"A title has 1 to {self._title_chars} characters.", param="title")
         return plain
-
-
-def node_resource(node: Node) -> dict[str, Any]:
-    """A response as a node of its conversation's tree, ready to encode."""
-    response = node.response
-    return {
-        **resource(response, node.output),
-        "input": node.input,
-        "regenerate_of": response.regenerate_of,
-        "last_sequence_number": response.last_sequence_number if response.terminal else None,
-    }
 
 
 def cut(

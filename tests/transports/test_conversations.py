@@ -219,9 +219,10 @@ async def test_a_page_after_nothing_we_know(ann: httpx.AsyncClient, search: str)
     error_of(await ann.get(ROOT, params=params), 404)
 
 
-@pytest.mark.parametrize("path", [ROOT, ROOT + "/conv_1/items"])
-@pytest.mark.parametrize("limit", ["0", "101", "-1", "ten", "1.5", ""])
-async def test_pages_have_1_to_100_elements(ann: httpx.AsyncClient, path: str, limit: str) -> None:
+@pytest.mark.parametrize(("path", "most"), [(ROOT, 500), (ROOT + "/conv_1/items", 100)])
+@pytest.mark.parametrize("limit", ["0", "more", "-1", "ten", "1.5", ""])
+async def test_pages_have_bounds(ann: httpx.AsyncClient, path: str, most: int, limit: str) -> None:
+    limit = str(most + 1) if limit == "more" else limit
     assert error_of(await ann.get(path, params={"limit": limit}), 422)["param"] == "limit"
 
 
@@ -321,7 +322,6 @@ async def test_the_tree_holds_every_branch(served: Served, ann: httpx.AsyncClien
     assert [texts(node["output"]) for node in nodes] == [["Hi!"], [], []]
     for node in nodes:
         assert node["object"] == "response"
-        assert node["conversation"] == {"id": talk}
         assert node["regenerate_of"] is None
     assert nodes[0]["usage"]["total_tokens"] == 8
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from tertulia.domain.conversation import Conversation, TitleSource
 from tertulia.domain.item import Item
+from tertulia.domain.tree import TreeNode
 from tertulia.ports.turns import Idempotency, Node
 
 
@@ -87,7 +88,9 @@ class Conversations(Protocol):
         self, user_id: str, conversation_id: str, response_id: str | None
     ) -> Conversation: ...
 
-    async def tree(self, user_id: str, conversation_id: str) -> tuple[Conversation, Sequence[Node]]:
+    async def tree(
+        self, user_id: str, conversation_id: str
+    ) -> tuple[Conversation, Sequence[TreeNode]]:
         """The conversation and all its nodes in the order of creation."""
         ...
 

@@ -26,9 +26,9 @@ async def test_it_may_begin_with_items(rig: Rig) -> None:
     items = (asked("Hi"), answered("Ho"))
     talk = await rig.store.create_conversation(fresh, items)
     _, (node,) = await rig.store.tree(ANN, talk.id)
-    assert talk.head == node.response.id
-    assert node.input == items
-    assert node.response.status == "completed"
+    assert talk.head == node.id
+    assert node.items() == items
+    assert node.status == "completed"
     following = await rig.submit("On", conversation=talk.id, parent=HEAD)
     assert following.response.previous_response_id == talk.head
     assert following.admitted

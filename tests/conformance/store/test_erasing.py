@@ -70,7 +70,7 @@ async def test_a_tombstone_keeps_the_way_and_no_content(rig: Rig) -> None:
     # It goes with the last that hangs on it.
     await rig.store.delete(ANN, line[2].id)
     _, nodes = await rig.store.tree(ANN, talk.id)
-    assert [n.response.id for n in nodes] == [line[0].id]
+    assert [n.id for n in nodes] == [line[0].id]
 
 
 async def test_input_is_kept_while_a_sibling_reads_it(rig: Rig) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.support.stores import ANN, BEN, Rig, asked, words
 
+from tertulia.domain.item import Message
 from tertulia.errors import NotFound
 from tertulia.ports.turns import HEAD
 
@@ -85,14 +86,11 @@ async def test_a_tree_has_all_nodes_in_the_order_of_creation(rig: Rig) -> None:
     fourth = (await rig.submit(regenerate_of=second.id)).response
     conversation, nodes = await rig.store.tree(ANN, talk.id)
     assert conversation == await rig.store.conversation(ANN, talk.id)
-    assert [n.response.id for n in nodes] == [first.id, second.id, third.id, fourth.id]
-    assert [words(n) for n in nodes] == [
-        ("1", "Well."),
-        ("2", "Well."),
-        ("3", ""),
-        ("2", ""),
-    ]
-    assert [n.response.last_sequence_number for n in nodes] == [9, 9, None, None]
+    assert [n.id for n in nodes] == [first.id, second.id, third.id, fourth.id]
+    said = [[item.text for item in n.items() if isinstance(item, Message)] for n in nodes]
+    assert said == [["1", "Well."], ["2", "Well."], ["3"], ["2"]]
+    assert [n.last_sequence_number for n in nodes] == [9, 9, None, None]
+    assert [n.usage is None for n in nodes] == [False, False, True, True]
 
 
 async def test_an_empty_tree(rig: Rig) -> None:

@@ -6,10 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 
 from tertulia.adapters.store.base import SqlBase
-from tertulia.adapters.store.scripts import conversations, feed, item_nodes, reading
+from tertulia.adapters.store.scripts import conversations, feed, item_nodes, tree
 from tertulia.adapters.store.scripts.conversation_rows import find_conversation
 from tertulia.domain.conversation import Conversation, TitleSource
 from tertulia.domain.item import Item
+from tertulia.domain.tree import TreeNode
 from tertulia.errors import PositionLost
 from tertulia.ports.conversations import FeedEntry, FeedPosition, Page
 from tertulia.ports.turns import Idempotency, Node
@@ -83,9 +84,11 @@ class SqlConversations(SqlBase):
             lambda: conversations.set_head(conversation_id, response_id, sealer=sealer)
         )
 
-    async def tree(self, user_id: str, conversation_id: str) -> tuple[Conversation, Sequence[Node]]:
+    async def tree(
+        self, user_id: str, conversation_id: str
+    ) -> tuple[Conversation, Sequence[TreeNode]]:
         sealer = await self._sealer(user_id)
-        return await self._engine.read(lambda: reading.tree(conversation_id, sealer=sealer))
+        return await self._engine.read(lambda: tree.tree(conversation_id, sealer=sealer))
 
     async def add_items(self, user_id: str, conversation_id: str, items: tuple[Item, ...]) -> Node:
         sealer = await self._sealer(user_id)

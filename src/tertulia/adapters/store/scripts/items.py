@@ -42,7 +42,12 @@ def _place(response_id: str, side: int, position: int) -> str:
 
 
 def open_item(sealer: Sealer, response_id: str, side: int, position: int, *, body: bytes) -> Item:
-    return decode_item(sealer.open("items", _place(response_id, side, position), "body", body))
+    return decode_item(open_body(sealer, response_id, side, position, body))
+
+
+def open_body(sealer: Sealer, response_id: str, side: int, position: int, body: bytes) -> bytes:
+    """The item's JSON."""
+    return sealer.open("items", _place(response_id, side, position), "body", body)
 
 
 def items_of(chosen: Select[Any]) -> CompoundSelect[Any]:

@@ -18,12 +18,10 @@ from sqlalchemy import (
 )
 
 from tertulia.adapters.store.schema import conversations, responses
-from tertulia.adapters.store.scripts.conversation_rows import find_conversation
 from tertulia.adapters.store.scripts.items import items_of, nodes
 from tertulia.adapters.store.scripts.records import ANSWER, Record, open_sent, records
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.statement import Params, Script, Statement
-from tertulia.domain.conversation import Conversation
 from tertulia.domain.sent import Sent
 from tertulia.errors import NotFound
 from tertulia.ports.turns import Node
@@ -31,7 +29,6 @@ from tertulia.ports.turns import Node
 _r = responses.c
 _mine = _r.user_id == bindparam("user_id")
 _this = and_(_r.id == bindparam("id"), _mine)
-_in_conversation = and_(_r.conversation_id == bindparam("conversation_id"), _mine)
 _hidden = exists().where(
     conversations.c.id == _r.conversation_id, conversations.c.deleted_at.is_not(None)
 )
@@ -65,9 +62,6 @@ _SENT = Statement(select(_r.sent).where(_this))
 _steps = _way().subquery("steps")
 _BRANCH = Statement(records().join(_steps, _steps.c.id == _r.id).order_by(_steps.c.distance.desc()))
 _BRANCH_ITEMS = Statement(items_of(_content(_r.id.in_(select(_way().subquery().c.id)))))
-
-_TREE = Statement(records().where(_in_conversation).order_by(_r.ordinal))
-_TREE_ITEMS = Statement(items_of(_content(_in_conversation)))
 
 
 _unbegun = and_(_r.completed_at.is_(None), _r.attempt == literal_column("0"))
@@ -115,12 +109,6 @@ def sent(response_id: str, *, sealer: Sealer) -> Script[Sent | None]:
     """See `ports.turns.Turns.sent`."""
     rows = yield _SENT, {"id": response_id, "user_id": sealer.user_id}
     return open_sent(response_id, rows[0][0], sealer) if rows else None
-
-
-def tree(conversation_id: str, *, sealer: Sealer) -> Script[tuple[Conversation, Sequence[Node]]]:
-    conversation = yield from find_conversation(sealer, conversation_id)
-    where = {"conversation_id": conversation_id}
-    return conversation, (yield from _nodes(_TREE, _TREE_ITEMS, where, sealer))
 
 
 def _nodes(

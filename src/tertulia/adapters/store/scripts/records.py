@@ -84,9 +84,7 @@ def opened(record: Record, sealer: Sealer) -> Response:
     request = Request(model=record.model)
     if record.request is not None:
         request = _decode_request(sealer.open("responses", record.id, "request", record.request))
-    error = None
-    if record.error is not None:
-        error = _decode_failure(sealer.open("responses", record.id, "error", record.error))
+    error = open_error(record.id, record.error, sealer)
     terminal = record.completed_at is not None
     tokens = record.tokens
     return Response(
@@ -113,6 +111,12 @@ def opened(record: Record, sealer: Sealer) -> Response:
         usage=tokens if terminal and record.kind == ANSWER else None,
         spent=Usage() if terminal else tokens,
     )
+
+
+def open_error(response_id: str, sealed: bytes | None, sealer: Sealer) -> Failure | None:
+    if sealed is None:
+        return None
+    return _decode_failure(sealer.open("responses", response_id, "error", sealed))
 
 
 def seal_error(response_id: str, error: Failure | None, sealer: Sealer) -> bytes | None:
