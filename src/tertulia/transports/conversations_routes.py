@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from tertulia.conversations import cut, node_resource
+from tertulia.conversations import cut
 from tertulia.domain.item import Item
 from tertulia.domain.principal import Principal
 from tertulia.transports.auth import Caller, limit_creation, principal_of
@@ -37,6 +37,8 @@ Items = Annotated[
     list[Any], Field(max_length=MAX_ITEMS, description="Input items, as the standard has them.")
 ]
 Limit = Annotated[int, Query(ge=1, le=100, description="Elements on the page.")]
+#: Conversations come without what was said in them.
+ManyLimit = Annotated[int, Query(ge=1, le=500, description="Elements on the page.")]
 After = Annotated[str | None, Query(description="The last id of the page before.")]
 
 
@@ -142,7 +144,7 @@ DIRECT = {("POST", _ROOT): _create}
 async def list_conversations(
     request: Request,
     caller: Caller,
-    limit: Limit = 20,
+    limit: ManyLimit = 20,
     after: After = None,
     search: Annotated[
         str | None, Query(max_length=200, description="Words that the title must hold.")
@@ -225,12 +227,7 @@ async def tree(request: Request, caller: Caller, conversation_id: str) -> Respon
     conversation, nodes = await services_of(request).conversations.tree(
         caller.user_id, conversation_id
     )
-    return reply(
-        {
-            "conversation": conversation.resource(),
-            "responses": [node_resource(node) for node in nodes],
-        }
-    )
+    return reply({"conversation": conversation.resource(), "responses": nodes})
 
 
 # --- items -----------------------------------------------------------------------------------
