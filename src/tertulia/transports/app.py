@@ -10,6 +10,7 @@ import tertulia
 from tertulia.transports import (
     accounts_routes,
     chat_completions,
+    context_routes,
     conversations_routes,
     diagnostics,
     embeddings,
@@ -75,6 +76,7 @@ def create_app(services: Services) -> FastAPI:
         models_routes,
         conversations_routes,
         responses,
+        context_routes,
         feed_sse,
         chat_completions,
         files,

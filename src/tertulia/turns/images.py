@@ -15,22 +15,22 @@ from tertulia.domain import image
 from tertulia.domain.file import File
 from tertulia.domain.item import FunctionCallOutput, InputImage, images_of
 from tertulia.ports.files import Files
-from tertulia.ports.model import Call, Entry, ImagePart, Message, Model, TextPart, ToolOutput
+from tertulia.ports.model import Call, Declared, Entry, ImagePart, Message, TextPart, ToolOutput
 
 GONE = "[image no longer available]"
 UNSEEN = "[an image, which this model cannot see]"
 
 
-def part(shown: InputImage, model: Model) -> TextPart | ImagePart:
+def part(shown: InputImage, model: Declared) -> TextPart | ImagePart:
     """For a model that sees none, the note that there is one."""
     if not model.info.images:
-        return TextPart(UNSEEN)
+        return _note(UNSEEN)
     if shown.file_id is not msgspec.UNSET:
         return ImagePart("", shown.detail, shown.file_id)
     return ImagePart(shown.image_url or "", shown.detail)
 
 
-def output(item: FunctionCallOutput, model: Model) -> tuple[ToolOutput, list[Entry]]:
+def output(item: FunctionCallOutput, model: Declared) -> tuple[ToolOutput, list[Entry]]:
     """A tool's output, and what is to follow when all outputs beside it have been said: model
     servers take an image from a user only, and nothing between the outputs of one answer."""
     shown = [part(each, model) for each in images_of(item)]
@@ -73,6 +73,11 @@ async def loaded(store: Files, user_id: str, call: Call) -> Call:
     return replace(call, entries=[_filled(entry, urls) for entry in call.entries])
 
 
+def _note(words: str) -> TextPart:
+    """On a line of its own: the parts of a message may be joined into one text."""
+    return TextPart(f"\n{words}")
+
+
 def _urls(found: Mapping[str, tuple[File, bytes]]) -> dict[str, str]:
     return {name: image.data_url(file.media_type, data) for name, (file, data) in found.items()}
 
@@ -87,4 +92,4 @@ def _with_url(part: TextPart | ImagePart, urls: Mapping[str, str]) -> TextPart |
     if not isinstance(part, ImagePart) or part.file_id is None:
         return part
     url = urls.get(part.file_id)
-    return TextPart(GONE) if url is None else ImagePart(url, part.detail)
+    return _note(GONE) if url is None else ImagePart(url, part.detail)
