@@ -30,6 +30,8 @@ from tertulia.transports.services import Services, services_of
 
 COOKIE, COOKIE_PATH = "tertulia_refresh", "/auth"
 
+_ANN = {"email": "ann@example.org", "password": "correct horse battery"}
+
 #: Before anybody is known, nobody needs to send more than this.
 _SMALL = 16 * 2**10
 
@@ -130,7 +132,7 @@ async def auth_config(request: Request) -> Response:
     status_code=201,
     response_model=SessionResource,
     responses=documented(400, 409, 413, 415),
-    openapi_extra=body_schema(Credentials),
+    openapi_extra=body_schema(Credentials, account=_ANN),
     dependencies=[Depends(require_same_origin)],
 )
 async def register(
@@ -149,7 +151,7 @@ async def register(
     tags=["auth"],
     response_model=SessionResource,
     responses=documented(400, 401, 413, 415),
-    openapi_extra=body_schema(Credentials),
+    openapi_extra=body_schema(Credentials, account=_ANN),
     dependencies=[Depends(require_same_origin)],
 )
 async def login(
@@ -200,7 +202,10 @@ async def logout(request: Request, token: Annotated[str | None, Security(_cookie
     tags=["auth"],
     status_code=204,
     responses=documented(400, 401, 413, 415),
-    openapi_extra=body_schema(PasswordChange),
+    openapi_extra=body_schema(
+        PasswordChange,
+        another={"current_password": _ANN["password"], "new_password": "staple battery horse"},
+    ),
 )
 async def change_password(
     request: Request,
@@ -264,7 +269,11 @@ async def me(request: Request, caller: Caller) -> Response:
     tags=["me"],
     response_model=MeResource,
     responses=documented(400, 401, 413, 415),
-    openapi_extra=body_schema(Profile),
+    openapi_extra=body_schema(
+        Profile,
+        instructions={"instructions": "Answer in British English."},
+        cleared={"instructions": None, "default_model": None},
+    ),
 )
 async def update_me(
     request: Request, caller: Caller, body: Annotated[Profile, Depends(body_of(Profile))]
@@ -318,7 +327,7 @@ async def list_keys(request: Request, caller: Caller) -> Response:
     status_code=201,
     response_model=NewKeyResource,
     responses=documented(400, 401, 413, 415),
-    openapi_extra=body_schema(NewKey),
+    openapi_extra=body_schema(NewKey, named={"name": "laptop"}),
 )
 async def create_key(
     request: Request, caller: Caller, body: Annotated[NewKey, Depends(body_of(NewKey))]

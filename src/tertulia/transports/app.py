@@ -27,6 +27,7 @@ from tertulia.transports.body import BodyLimit
 from tertulia.transports.direct import Direct
 from tertulia.transports.guard import Guard
 from tertulia.transports.observe import Observe
+from tertulia.transports.openapi import describe, operation_id
 from tertulia.transports.presence import Presence
 from tertulia.transports.services import Services
 from tertulia.transports.static import WebClient
@@ -66,12 +67,13 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         middleware=middleware,
+        generate_unique_id_function=operation_id,
     )
     app.router.redirect_slashes = False
     app.state.services = services
     app.state.presence = Presence(services)
     errors.install(app)
-    for part in (
+    parts = (
         accounts_routes,
         models_routes,
         conversations_routes,
@@ -83,8 +85,10 @@ def create_app(services: Services) -> FastAPI:
         diagnostics,
         embeddings,
         health,
-    ):
+    )
+    for part in parts:
         app.include_router(part.router)
     app.router.routes.extend([*feed.routes, *responses_socket.routes])
     app.router.default = WebClient(services.web)
+    describe(app, [part.router for part in parts])
     return app

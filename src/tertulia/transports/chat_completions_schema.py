@@ -136,7 +136,7 @@ _STOP = {"type": "string", "minLength": 1}
 
 _NOT_HERE = {"type": "null", "description": "Not supported."}
 
-_BODY = _object(
+_BODY = {"title": "CreateChatCompletion"} | _object(
     ["messages"],
     messages=_array(_MESSAGE, minItems=1),
     model={**_NULLABLE_STRING, "maxLength": 256, "description": "Left out, the default."},
@@ -221,8 +221,10 @@ _REASONS = ("stop", "length", "tool_calls", "content_filter")
 _THOUGHTS = {"type": "string", "description": "What the model thought, if it says so."}
 
 
-def _envelope(kind: str, choice: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
-    return _object(
+def _envelope(
+    title: str, kind: str, choice: dict[str, Any], usage: dict[str, Any]
+) -> dict[str, Any]:
+    return {"title": title} | _object(
         ["id", "object", "created", "model", "choices"],
         id={"type": "string", "pattern": "^chatcmpl-"},
         object={"const": kind},
@@ -236,6 +238,7 @@ def _envelope(kind: str, choice: dict[str, Any], usage: dict[str, Any]) -> dict[
 
 
 COMPLETION = _envelope(
+    "ChatCompletion",
     "chat.completion",
     _object(
         ["index", "message", "finish_reason"],
@@ -262,6 +265,7 @@ COMPLETION = _envelope(
 )
 
 CHUNK = _envelope(
+    "ChatCompletionChunk",
     "chat.completion.chunk",
     _object(
         ["index", "delta", "finish_reason"],
@@ -288,16 +292,7 @@ CHUNK = _envelope(
     _any(_USAGE, _NULL),
 )
 
-_BROKEN_OFF = _object(
-    ["error"],
-    error=_object(
-        ["message", "type", "code", "param"],
-        message=_STRING,
-        type=_STRING,
-        code=_NULLABLE_STRING,
-        param=_NULLABLE_STRING,
-    ),
-)
+_BROKEN_OFF = {"$ref": "#/components/schemas/ErrorResponse"}
 
 _EXAMPLES = {
     "plain": {

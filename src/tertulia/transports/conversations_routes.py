@@ -17,6 +17,7 @@ from tertulia.transports.errors import documented
 from tertulia.transports.idempotency import idempotency
 from tertulia.transports.reply import listing, reply
 from tertulia.transports.services import Services, services_of
+from tertulia.transports.shapes import typed_as
 from tertulia.transports.wire_field import Field as Path
 from tertulia.transports.wire_items import parse_items
 from tertulia.turns.given import resolve
@@ -29,12 +30,18 @@ MAX_ITEMS = 20
 _ROOT = "/v1/conversations"
 _ONE = _ROOT + "/{conversation_id}"
 
+_SAID = [
+    {"role": "user", "content": "Who met at the Café Gijón?"},
+    {"role": "assistant", "content": "Writers, mostly."},
+]
+
 Metadata = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]],
     Field(max_length=16, description="Up to 16 pairs of the client's own."),
 ]
 Items = Annotated[
-    list[Any], Field(max_length=MAX_ITEMS, description="Input items, as the standard has them.")
+    list[Annotated[Any, typed_as("InputItem")]],
+    Field(max_length=MAX_ITEMS, description="Input items, as the standard has them."),
 ]
 Limit = Annotated[int, Query(ge=1, le=100, description="Elements on the page.")]
 #: Conversations come without what was said in them.
@@ -91,7 +98,7 @@ class DeletedConversation(BaseModel):
 
 class ItemList(BaseModel):
     object: Literal["list"]
-    data: list[dict[str, Any]]
+    data: list[Annotated[dict[str, Any], typed_as("Item")]]
     first_id: str | None
     last_id: str | None
     has_more: bool
@@ -99,7 +106,7 @@ class ItemList(BaseModel):
 
 class Tree(BaseModel):
     conversation: ConversationResource
-    responses: list[dict[str, Any]]
+    responses: list[Annotated[dict[str, Any], typed_as("TreeNode")]]
 
 
 _new_conversation = body_of(NewConversation, optional=True)
@@ -109,7 +116,12 @@ _new_conversation = body_of(NewConversation, optional=True)
     _ROOT,
     response_model=ConversationResource,
     responses=documented(400, 401, 404, 409, 413, 415),
-    openapi_extra=body_schema(NewConversation, required=False),
+    openapi_extra=body_schema(
+        NewConversation,
+        required=False,
+        empty={"title": "Café Gijón"},
+        imported={"metadata": {"from": "notebook"}, "items": _SAID},
+    ),
 )
 async def create(
     request: Request,
@@ -173,7 +185,7 @@ async def retrieve(request: Request, caller: Caller, conversation_id: str) -> Re
     _ONE,
     response_model=ConversationResource,
     responses=documented(400, 401, 404, 413, 415),
-    openapi_extra=body_schema(ConversationChange),
+    openapi_extra=body_schema(ConversationChange, renamed={"title": "Poets"}),
 )
 async def update(
     request: Request,
@@ -206,7 +218,7 @@ async def restore(request: Request, caller: Caller, conversation_id: str) -> Res
     _ONE + "/head",
     response_model=ConversationResource,
     responses=documented(400, 401, 404, 413, 415),
-    openapi_extra=body_schema(NewHead),
+    openapi_extra=body_schema(NewHead, beginning={"response_id": None}),
 )
 async def set_head(
     request: Request,
@@ -254,7 +266,7 @@ async def list_items(
     _ONE + "/items",
     response_model=ItemList,
     responses=documented(400, 401, 404, 413, 415),
-    openapi_extra=body_schema(NewItems),
+    openapi_extra=body_schema(NewItems, said={"items": _SAID}),
 )
 async def add_items(
     request: Request,
@@ -273,7 +285,7 @@ async def add_items(
 
 @router.get(
     _ONE + "/items/{item_id}",
-    response_model=dict[str, Any],
+    response_model=Annotated[dict[str, Any], typed_as("Item")],
     responses=documented(401, 404),
 )
 async def retrieve_item(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from tertulia.errors import Forbidden, NotFound
@@ -14,7 +17,12 @@ from tertulia.transports.services import services_of
 router = APIRouter(prefix="/v1/diagnostics", tags=["Diagnostics"])
 
 
-@router.get("/scripted", responses=documented(401, 403, 404))
+class ScriptedCalls(BaseModel):
+    object: Literal["list"]
+    data: list[dict[str, Any]]
+
+
+@router.get("/scripted", response_model=ScriptedCalls, responses=documented(401, 403, 404))
 async def scripted(request: Request, caller: Caller) -> Response:
     """The scripted model's calls, oldest first: which call wrote which words of which answer."""
     if not caller.admin:

@@ -51,6 +51,7 @@ class Vectors(BaseModel):
 
 
 _BODY = {
+    "title": "CreateEmbeddings",
     "type": "object",
     "properties": {
         "input": {

@@ -87,6 +87,18 @@ def documented(*statuses: int) -> Documented:
     }
 
 
+def documented_errors(*statuses: int) -> dict[str, Any]:
+    """The same for exactly these, as the finished OpenAPI document writes it."""
+    schema = {"$ref": f"#/components/schemas/{ErrorResponse.__name__}"}
+    return {
+        str(status): {
+            "description": _DESCRIPTIONS[status],
+            "content": {"application/json": {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
 def error_object(error: TertuliaError) -> dict[str, Any]:
     """The inner object; the feed sends it as ``error`` too."""
     return {

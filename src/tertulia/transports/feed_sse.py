@@ -27,6 +27,7 @@ from tertulia.transports.feed_connection import Connection
 from tertulia.transports.feed_sse_line import EventLine
 from tertulia.transports.presence import Presence
 from tertulia.transports.services import Services, services_of
+from tertulia.transports.shapes import ref
 
 #: Subscribes to every response of the user that runs or starts.
 ALL = "all"
@@ -71,8 +72,10 @@ _QUERY = [
         "description": "The same, as an `EventSource` sends it when it reconnects.",
     },
 ]
-_STREAM = {"type": "string", "description": "The feed's messages, each of which names its type."}
-_ANSWER = {"description": "The stream.", "content": {"text/event-stream": {"schema": _STREAM}}}
+_ANSWER = {
+    "description": "The stream.",
+    "content": {"text/event-stream": {"schema": ref("FeedStream")}},
+}
 
 
 @router.get(
