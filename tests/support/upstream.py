@@ -265,6 +265,23 @@ sends(
     _call(0, "call_a", "first", '{"x": 1}'), _call(0, "call_b", "second", '{"y": 2}'),
     chunk(finish="function_call"), DONE,
 )  # fmt: skip
+sends(
+    "tools-mixed",
+    _call(0, "call_a", "first", '{"x"'), _call(1, "call_b", "second", '{"y"'),
+    _call(0, None, None, ": 1}"), _call(1, None, None, ": 2}"),
+    chunk(finish="tool_calls"), USAGE_CHUNK, DONE,
+)  # fmt: skip
+sends(
+    "tools-after-text",
+    text("Let me see."), _call(0, "call_a", "first", '{"x": 1}'),
+    chunk(finish="tool_calls"), USAGE_CHUNK, DONE,
+)  # fmt: skip
+sends(
+    "thinks",
+    chunk({"reasoning_content": "First the "}), chunk({"reasoning_content": "question."}),
+    text("The answer."), END,
+)  # fmt: skip
+sends("no-json", text("Sure! "), text('{"n": "one"}'), END)
 sends("tools-nameless", _call(0, None, None, "{}"), END)
 sends("html", b"<html>hello</html>", kind="text/html")
 sends("json", b'{"choices": [{"message": {"content": "all at once"}}]}', kind="application/json")
