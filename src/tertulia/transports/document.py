@@ -52,8 +52,8 @@ _HEADERS: dict[str, Any] = {
 
 _METHODS = ("get", "post", "patch", "delete")
 
-_SOCKETS: dict[str, dict[str, Any]] = {
-    "/v1/responses": {
+_SOCKETS: dict[tuple[str, str], dict[str, Any]] = {
+    ("/v1/responses", "post"): {
         "description": "`GET` with `Upgrade: websocket` opens the standard's WebSocket mode: the "
         "client sends `response.create` messages, and the events come back as text messages.",
         "security": [{"HTTPBearer": []}],
@@ -63,7 +63,7 @@ _SOCKETS: dict[str, dict[str, Any]] = {
             str(code.value): says for code, says in responses_socket_messages.CLOSES.items()
         },
     },
-    "/v1/feed": {
+    ("/v1/feed", "get"): {
         "description": "`GET` with `Upgrade: websocket` opens the same feed both ways; its first "
         "message is `auth`.",
         "receives": ref("FeedCommand"),
@@ -94,8 +94,8 @@ def completed(
     _resolve(document)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     document["components"]["headers"] = _HEADERS
-    for path, socket in _SOCKETS.items():
-        document["paths"][path]["x-websocket"] = socket
+    for (path, method), socket in _SOCKETS.items():
+        document["paths"][path][method]["x-websocket"] = socket
     document["tags"] = [{"name": name, "description": says} for name, says in _TAGS.items()]
     return document
 
@@ -123,17 +123,10 @@ def _contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _describe(operation: dict[str, Any]) -> None:
-    """The docstring's first paragraph is the summary when it is one line long."""
+    """The summary is the description's first sentence."""
     operation["tags"] = [tag.lower() for tag in operation["tags"]]
-    words = operation.get("description", "")
-    first, _, rest = words.partition("\n\n")
-    if "\n" not in first:
-        operation["summary"] = first.rstrip(".")
-        operation.pop("description", None)
-        if rest:
-            operation["description"] = rest
-    else:
-        operation["summary"] = " ".join(first.split(". ")[0].split()).rstrip(".")
+    first = " ".join(operation["description"].split("\n\n")[0].split())
+    operation["summary"] = first.split(". ")[0].rstrip(".")
 
 
 def _statuses(method: str, operation: dict[str, Any]) -> None:

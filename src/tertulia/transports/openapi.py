@@ -29,7 +29,7 @@ def describe(app: FastAPI, routers: Iterable[APIRouter]) -> None:
                 for router in routers
                 for route in router.routes
                 if isinstance(route, APIRoute)
-                for method in route.methods
+                for method in route.methods or ()
             }
             app.openapi_schema = completed(derived(), written)
         return app.openapi_schema
