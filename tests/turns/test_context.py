@@ -248,7 +248,7 @@ def test_a_model_without_eyes_is_told_in_words() -> None:
     call = FunctionCall(id="f", call_id="c", name="n", arguments="{}")
     output = FunctionCallOutput(id="o", call_id="c", output=(PICTURE,))
     context = assembled([node(said=[shown(PICTURE)], got=[call]), node(said=[output])])
-    assert texts(context) == [("user", UNSEEN)]
+    assert texts(context) == [("user", f"\n{UNSEEN}")]
     assert context.call.entries[-1] == ToolOutput("c", UNSEEN)
 
 

@@ -52,7 +52,7 @@ def sniff(data: bytes) -> Image:
     except (struct.error, IndexError) as error:
         raise BadImage("is cut off: the header of the image is not whole") from error
     if found is None:
-        raise BadImage("is no image that is known here: send PNG, JPEG, GIF or WebP")
+        raise BadImage("is no image: send PNG, JPEG, GIF or WebP")
     if not (0 < found.width <= MAX_SIDE and 0 < found.height <= MAX_SIDE):
         raise BadImage(f"has a side of no or more than {MAX_SIDE} pixels")
     return found

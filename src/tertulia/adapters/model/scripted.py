@@ -156,6 +156,7 @@ class ScriptedModel:
         if not script.thoughts:
             effort = EFFORTS.get(call.reasoning_effort or "none", 0)
             script = replace(script, thoughts=numbered(effort, "t"))
+        seen = f" [{'; '.join(shown)}]" if (shown := _images(call)) else ""
         text: str | None = None
         if call.json_schema is not None:
             try:
@@ -163,10 +164,10 @@ class ScriptedModel:
             except UnsatisfiableSchema as error:
                 raise ModelRefused(f"invalid schema: {error}", param="text.format") from error
         elif script.default and (answers := outputs(call)):
-            text = f"The {'tool' if len(answers) == 1 else 'tools'} answered: {'; '.join(answers)}"
-        elif (script.default or not message.strip()) and (shown := _images(call)):
-            said = f"{''.join(script.chunks).rstrip()} [{'; '.join(shown)}]"
-            return replace(script, chunks=words(said))
+            who = "tool" if len(answers) == 1 else "tools"
+            text = f"The {who} answered: {'; '.join(answers)}{seen}"
+        elif seen and (script.default or not message.strip()):
+            text = f"{''.join(script.chunks)}{seen}"
         return script if text is None else replace(script, chunks=words(text), default=False)
 
     def _calls(self, call: Call, script: Script) -> list[tuple[Tool, dict[str, Any]]]:
