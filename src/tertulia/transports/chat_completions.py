@@ -76,9 +76,7 @@ async def _accept(
     try:
         return (await submit(services.parts, caller, ask)).response
     except InvalidInput as error:
-        if error.param is not None and error.param.startswith("input"):
-            error.param = "messages"  # the pipeline's word for them
-        raise
+        raise asked.in_its_words(error) from error
 
 
 async def _whole(

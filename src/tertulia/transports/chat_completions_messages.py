@@ -7,6 +7,7 @@ text is left out, as it is of a conversation's memory, unless it is the one to b
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import cast
 
 from tertulia.domain.ids import FUNCTION_CALL, FUNCTION_OUTPUT, MESSAGE, REASONING, new_id
@@ -34,25 +35,32 @@ _ROLES = ("system", "developer", "user", "assistant", "tool")
 _CALL_ID_CHARS = 512
 
 
-def parse_messages(field: Field, limits: Limits) -> tuple[Item, ...]:
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """What was said, and which message said it."""
+
+    items: tuple[Item, ...]
+    #: The path of what each item was made from.
+    places: tuple[str, ...]
+
+
+def parse_messages(field: Field, limits: Limits) -> Messages:
     """The field ``messages``.
 
     Raises:
         InvalidInput: with the path of what was wrong.
     """
     items: list[Item] = []
-    called: set[str] = set()
+    places: list[str] = []
     last, said, images = None, 0, 0
     for last in field.items():
-        said = len(items)
+        said, calls = len(items), 0
         for item in _read(last, limits):
+            place = last.path
             if isinstance(item, FunctionCall):
-                called.add(item.call_id)
-            elif isinstance(item, FunctionCallOutput) and item.call_id not in called:
-                raise last.get("tool_call_id").wrong(
-                    "answers no call of the messages before it", "unknown_tool_call"
-                )
+                place, calls = f"{place}.tool_calls[{calls}]", calls + 1
             items.append(item)
+            places.append(place)
             images += len(images_of(item))
         if images > limits.images_per_request:
             raise last.wrong(
@@ -63,7 +71,7 @@ def parse_messages(field: Field, limits: Limits) -> tuple[Item, ...]:
         raise field.wrong("must have at least one message", "array_below_min_length")
     if last.get("role").value == "user" and len(items) == said:
         raise last.get("content").wrong("is empty: there is nothing to answer", "empty_message")
-    return tuple(items)
+    return Messages(tuple(items), tuple(places))
 
 
 def _read(field: Field, limits: Limits) -> Iterator[Item]:

@@ -8,6 +8,7 @@ servers do; what would change the answer and cannot be had is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,13 @@ _TIERS: Mapping[str, ServiceTier] = {
     "fast": "priority",
 }
 
+#: Fields by other names, the longer paths first.
+_WORDS = {
+    "text.format.schema": "response_format.json_schema.schema",
+    "text.format": "response_format",
+}
+_MEMBERS = {".call_id": ".tool_call_id", ".arguments": ".function.arguments"}
+
 _MAX_STOPS = 4
 _MAX_BIASES = 1024
 
@@ -59,6 +67,27 @@ class ChatRequest:
     stream: bool
     #: A last chunk with the tokens used.
     usage: bool
+    #: The path of what each item of the input was made from.
+    places: tuple[str, ...]
+
+    def in_its_words(self, error: InvalidInput) -> InvalidInput:
+        """An error of the pipeline, which speaks of the Responses API's fields, as one of this
+        request's."""
+        param = self._words(error.param or "")
+        return type(error)(
+            self._words(error.message),
+            code=error.code,
+            param="messages" if param == "input" else param or None,
+            retry_after=error.retry_after,
+        )
+
+    def _words(self, text: str) -> str:
+        for theirs, ours in _WORDS.items():
+            text = text.replace(theirs, ours)
+        return re.sub(r"\binput\[(\d+)\]((?:\.\w+)?)", self._place, text)
+
+    def _place(self, found: re.Match[str]) -> str:
+        return self.places[int(found[1])] + _MEMBERS.get(found[2], found[2])
 
 
 class Tagged(Field):
@@ -92,9 +121,10 @@ def parse_chat(body: Any, limits: Limits) -> ChatRequest:
             raise _unsupported(top.get(name), instead)
     _one_plain_text_answer(top)
     options = top.get("stream_options")
+    messages = parse_messages(top.get("messages"), limits)
     ask = Ask(
         request=_request(top),
-        input=parse_messages(top.get("messages"), limits),
+        input=messages.items,
         store=False,
         connection_id=new_id(CONNECTION),
     )
@@ -102,6 +132,7 @@ def parse_chat(body: Any, limits: Limits) -> ChatRequest:
         ask,
         stream=optional.boolean(top.get("stream"), default=False),
         usage=not options.missing and optional.boolean(options.get("include_usage"), default=False),
+        places=messages.places,
     )
 
 
