@@ -24,9 +24,7 @@ LIMITS = {"TERTULIA_LIMITS__REQUESTS_PER_MINUTE": "100000"}
 #: What they would otherwise fetch from elsewhere, or tell someone else.
 QUIET = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-    "LITELLM_TELEMETRY": "False",
     "LANGSMITH_TRACING": "false",
-    "AI_SDK_TELEMETRY_DISABLED": "1",
     "NO_COLOR": "1",
 }
 
