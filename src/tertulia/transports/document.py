@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from inspect import cleandoc
 from typing import Any
 
 from tertulia.transports import (
@@ -50,6 +51,21 @@ _HEADERS: dict[str, Any] = {
     },
 }
 
+#: Where the ids come from that paths hold: from which operation's answer, and where in it.
+_IDS = {
+    "response_id": ("/v1/responses", {"response_id": "$response.body#/id"}),
+    "conversation_id": ("/v1/conversations", {"conversation_id": "$response.body#/id"}),
+    "item_id": (
+        "/v1/conversations/{conversation_id}/items",
+        {
+            "conversation_id": "$request.path.conversation_id",
+            "item_id": "$response.body#/data/0/id",
+        },
+    ),
+    "file_id": ("/v1/files", {"file_id": "$response.body#/id"}),
+    "key_id": ("/v1/keys", {"key_id": "$response.body#/id"}),
+}
+
 _METHODS = ("get", "post", "patch", "delete")
 
 _SOCKETS: dict[tuple[str, str], dict[str, Any]] = {
@@ -91,6 +107,7 @@ def completed(
                 del content["application/json"]  # FastAPI's guess
             for media in content.values():
                 media["schema"] = _named(media.get("schema", {}), schemas)
+    _link(document)
     _resolve(document)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     document["components"]["headers"] = _HEADERS
@@ -144,6 +161,21 @@ def _statuses(method: str, operation: dict[str, Any]) -> None:
     operation["responses"] = dict(sorted(answers.items()))
 
 
+def _link(document: dict[str, Any]) -> None:
+    """Say of what makes something which operations take its id."""
+    for path, _, operation in _operations(document):
+        last = path.rpartition("{")[2].partition("}")[0]
+        if last not in _IDS:
+            continue
+        maker, parameters = _IDS[last]
+        answers = document["paths"][maker]["post"]["responses"]
+        made = answers["201" if "201" in answers else "200"]
+        made.setdefault("links", {})[operation["operationId"]] = {
+            "operationId": operation["operationId"],
+            "parameters": parameters,
+        }
+
+
 def _named(value: Any, schemas: dict[str, Schema]) -> Any:
     """Every schema with a title and properties becomes a component of that name, and so does what
     a schema defines."""
@@ -173,7 +205,7 @@ def _resolve(value: Any) -> None:
         if isinstance(value.get("title"), str) and value.keys() & {"type", "anyOf", "$ref"}:
             del value["title"]
         if isinstance(value.get("description"), str):
-            value["description"] = value["description"].replace("``", "`")
+            value["description"] = cleandoc(value["description"]).replace("``", "`")
         for name, each in value.items():
             if name not in ("example", "examples"):
                 _resolve(each)

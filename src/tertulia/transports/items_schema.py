@@ -9,6 +9,7 @@ import msgspec
 
 from tertulia.domain.item import Item, ReasoningText
 from tertulia.domain.response import Failure
+from tertulia.domain.tree import TreeNode
 from tertulia.transports.shapes import (
     NULLABLE_STRING,
     OBJECT,
@@ -25,7 +26,7 @@ from tertulia.transports.shapes import (
     tagged,
 )
 
-_TYPES = (Item, Failure, ReasoningText)
+_TYPES = (Item, Failure, ReasoningText, TreeNode)
 
 
 def _sent() -> dict[str, Schema]:
@@ -46,6 +47,10 @@ def _sent() -> dict[str, Schema]:
             ]
             for field in schema["properties"].values():
                 field.pop("default", None)
+    node = components["TreeNode"]["properties"]
+    node["input"] = node["output"] = array(ref("Item"))  # their JSON is at hand already
+    node["usage"] = nullable(ref("ResponseUsage"))
+    node["incomplete_details"] = nullable(shape(reason=STRING))
     return {**components, "Item": item}
 
 

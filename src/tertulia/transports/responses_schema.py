@@ -185,22 +185,6 @@ SCHEMAS: dict[str, Schema] = {
         input_tokens_details=shape(cached_tokens=COUNT, cache_write_tokens=COUNT),
         output_tokens_details=shape(reasoning_tokens=COUNT),
     ),
-    "TreeNode": said(
-        {
-            "allOf": [
-                ref("Response"),
-                shape(
-                    input=array(ref("Item")),
-                    regenerate_of=NULLABLE_STRING,
-                    last_sequence_number={
-                        "type": ["integer", "null"],
-                        "description": "Null while it is unfinished; its `output` is empty then.",
-                    },
-                ),
-            ]
-        },
-        "A response with what it was asked, as a node of its conversation's tree.",
-    ),
 }
 
 _EXAMPLES: dict[str, Any] = {
