@@ -48,6 +48,12 @@ class Submission:
     #: Raised unless the idempotency key gives an earlier result: what is wrong with it now, as the
     #: conversation stands, need not have been wrong then.
     mistake: InvalidInput | None = None
+    #: `MayBeTooLong` is raised when the parent has ended and took more tokens, in and out.
+    room: int | None = None
+
+
+class MayBeTooLong(Exception):
+    """Nothing was written: read the past, and submit again without ``room``."""
 
 
 @dataclass(frozen=True, slots=True)

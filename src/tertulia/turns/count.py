@@ -29,7 +29,7 @@ async def count_input(parts: Parts, principal: Principal, ask: Ask) -> int:
     model = parts.models.get(ask.request.model or None, admin=principal.admin)
     items: tuple[Item, ...] = await resolve(parts.store, principal.user_id, ask.input)
     check_images(items, model)
-    branch = await _before(parts.store, principal.user_id, ask)
+    branch = await before(parts.store, principal.user_id, ask)
     if ask.regenerate_of is not None:
         *branch, original = branch
         items = original.input
@@ -44,7 +44,7 @@ async def count_input(parts: Parts, principal: Principal, ask: Ask) -> int:
     return made.tokens if ask.request.truncation == "auto" else made.whole
 
 
-async def _before(store: Store, user_id: str, ask: Ask) -> Sequence[Node]:
+async def before(store: Store, user_id: str, ask: Ask) -> Sequence[Node]:
     """What the response would go on from; for a sibling, with the response that it repeats."""
     head = None
     if ask.conversation_id is not None:

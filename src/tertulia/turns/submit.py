@@ -5,21 +5,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from tertulia.domain.conversation import derived_title
 from tertulia.domain.ids import RESPONSE, new_id
-from tertulia.domain.item import FunctionCallOutput, InputText, Item, Message, images_of
+from tertulia.domain.item import InputText, Item, Message, images_of
 from tertulia.domain.principal import Principal
 from tertulia.domain.response import Response
-from tertulia.errors import ContextTooLong, Fenced, InvalidInput, Unavailable
+from tertulia.errors import Fenced, InvalidInput, Unavailable
 from tertulia.ports.model import Model
-from tertulia.ports.turns import Submission, Submitted
+from tertulia.ports.turns import MayBeTooLong, Submission, Submitted
 from tertulia.turns.able import check_able
 from tertulia.turns.ask import Ask
+from tertulia.turns.fits import check_own, past_too_long, room
 from tertulia.turns.given import check_images, resolve
 from tertulia.turns.history import call_mistake
-from tertulia.turns.images import tokens_of
 from tertulia.turns.parts import Parts
 
 
@@ -29,7 +31,8 @@ async def submit(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
     Raises:
         NotFound: model, conversation, parent, ``regenerate_of``, or what the input refers to.
         InvalidInput: the combination of fields makes no sense, or there is nothing to answer.
-        ContextTooLong: the input alone exceeds the model's window.
+        ContextTooLong: the input alone exceeds the model's window, or with all that was said
+            before it and ``truncation`` is ``disabled``.
         Conflict, RateLimited, Unavailable: see `tertulia.ports.turns.Turns.submit`.
     """
     model = parts.models.get(ask.request.model or None, admin=principal.admin)
@@ -49,17 +52,21 @@ async def submit(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
         background=ask.background,
         connection_id=ask.connection_id,
     )
-    submitted = await parts.store.submit(
-        Submission(
-            response=response,
-            input=items,
-            parent=ask.parent,
-            title=_title(items) if ask.conversation_id else None,
-            idempotency=ask.idempotency,
-            mistake=await call_mistake(parts.store, principal.user_id, ask, items),
-        ),
-        parts.limits,
+    submission = Submission(
+        response=response,
+        input=items,
+        parent=ask.parent,
+        title=_title(items) if ask.conversation_id else None,
+        idempotency=ask.idempotency,
+        mistake=await call_mistake(parts.store, principal.user_id, ask, items),
+        room=room(ask, items, model),
     )
+    try:
+        submitted = await parts.store.submit(submission, parts.limits)
+    except MayBeTooLong:
+        error = await past_too_long(parts, principal, ask, items, model)
+        submission = replace(submission, room=None, mistake=error)
+        submitted = await parts.store.submit(submission, parts.limits)
     if not submitted.replayed and not submitted.logged:
         await _open_log(parts, submitted)
     await ring(parts, submitted.admitted)
@@ -112,27 +119,8 @@ def _check(ask: Ask, items: tuple[Item, ...], model: Model) -> None:
                 "The message is empty.", param=f"input[{index}].content", code="empty_message"
             )
     check_images(items, model)
-    needed = _tokens(model, items)
-    if needed > model.info.context_window:
-        raise ContextTooLong(
-            f"The input has about {needed} tokens; {model.info.id} takes "
-            f"{model.info.context_window}. Shorten it or choose a model with a larger window.",
-            param="input",
-        )
+    check_own(ask.request, items, model)
 
 
 def _says_something(message: Message) -> bool:
     return any(not isinstance(p, InputText) or p.text.strip() for p in message.content)
-
-
-def _tokens(model: Model, items: tuple[Item, ...]) -> int:
-    """Tokens of the items' text, counted only when there may be too many, and of their images.
-
-    A token is at least one byte, and a character at most four.
-    """
-    texts = [i.text for i in items if isinstance(i, Message | FunctionCallOutput)]
-    seen = sum(tokens_of(shown) for item in items for shown in images_of(item))
-    most = seen + 4 * sum(len(t) for t in texts)
-    if most <= model.info.context_window:
-        return most
-    return seen + sum(model.count_tokens(t) for t in texts)

@@ -33,7 +33,7 @@ from tertulia.domain.conversation import Conversation
 from tertulia.domain.event import opening_frames
 from tertulia.domain.response import Response
 from tertulia.errors import InvalidInput, NotFound, RateLimited
-from tertulia.ports.turns import HEAD, Submission, Submitted
+from tertulia.ports.turns import HEAD, MayBeTooLong, Submission, Submitted
 
 
 class _Place(NamedTuple):
@@ -68,6 +68,7 @@ def submit(
             retry_after=5.0,
         )
     place = yield from _place(submission, lock)
+    _check_room(submission, place.parent)
     admitted: list[str] = []
     if place.parent is None or place.parent.completed_at is not None:
         one = Waiting(wanted.id, sealer.user_id, wanted.request.service_tier)
@@ -103,6 +104,13 @@ def submit(
         lock.fed,
         ((response.id, frames),) if journal is not None else (),
     )
+
+
+def _check_room(submission: Submission, parent: Record | None) -> None:
+    if submission.room is None or parent is None or parent.completed_at is None:
+        return
+    if parent.input_tokens + parent.output_tokens > submission.room:
+        raise MayBeTooLong
 
 
 def _replay(response_id: str, sealer: Sealer) -> Script[Submitted | None]:
