@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,17 @@ from tertulia.domain.frame import ATTEMPT_SPAN
 pytestmark = pytest.mark.e2e
 
 QUESTION = "Tell me a long story about a lighthouse, a storm and a cat."
+
+
+CAT = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 12},
+        "colour": {"enum": ["black", "white", "red"]},
+    },
+    "required": ["name", "colour"],
+    "additionalProperties": False,
+}
 
 
 @pytest.fixture
@@ -54,3 +66,22 @@ def test_a_story_survives_the_kill_of_its_teller(server: Server) -> None:
     later = [e for e in rest if e["sequence_number"] >= ATTEMPT_SPAN]
     assert deltas(later)
     assert len(text) > len(deltas(seen))
+
+
+def test_its_json_keeps_to_the_schema_and_what_it_cannot_do_is_refused(server: Server) -> None:
+    shape = {"type": "json_schema", "name": "cat", "schema": CAT, "strict": True}
+    body = {"input": "Describe a cat as JSON.", "text": {"format": shape}}
+    with server.client() as client:
+        with client.stream("POST", "/v1/responses", json={**body, "stream": True}) as stream:
+            seen = list(events(stream))
+        assert seen[-1]["response"]["status"] == "completed"
+        cat = json.loads(deltas(seen))
+        assert set(cat) == {"name", "colour"}
+        assert cat["colour"] in ("black", "white", "red")
+        looking = {"type": "string", "pattern": "^(?=x)y$"}
+        for refused, param in (
+            ({"text": {"format": {**shape, "schema": looking}}}, "text.format.schema"),
+            ({"tools": [{"type": "function", "name": "f"}]}, "tools"),
+        ):
+            answer = client.post("/v1/responses", json={"input": "x", **refused})
+            assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
