@@ -9,7 +9,7 @@ import { continueSend, messageSend, nodeOf, regenerateSend } from "../src/state/
 import { emptyTree, insert, treeFrom } from "../src/state/tree";
 import type { Model } from "../src/state/types";
 import { answerText, runningResponse, segmentsOf, viewOf } from "../src/state/view";
-import { conversation, node } from "./make";
+import { conversation, node, said } from "./make";
 
 const answered = (id: string, words: string) => ({
   ...newResponse(id, "completed"),
@@ -80,7 +80,7 @@ describe("a tree that is read while answers grow", () => {
   });
 
   test("keeps what was acknowledged while it was on its way", () => {
-    const send = messageSend(identity, null, "hi", choice);
+    const send = messageSend(identity, null, said("hi"), choice);
     const held = { ...before, trees: { conv_1: insert(emptyTree, nodeOf(send, "resp_1", emptyTree)) } };
     expect(loadTree(held, "conv_1", []).trees["conv_1"]?.order).toEqual(["resp_1"]);
   });
@@ -90,7 +90,7 @@ describe("the view", () => {
   const tree = treeFrom([node("a", null, "one"), node("b", "a", "two")]);
 
   test("shows a pending message below its parent", () => {
-    const send = messageSend(identity, "b", "three", choice);
+    const send = messageSend(identity, "b", said("three"), choice);
     const view = viewOf(tree, "b", [send], "conv_1");
     expect(view.turns).toHaveLength(2);
     expect(view.pending).toBe(send);
@@ -100,11 +100,11 @@ describe("the view", () => {
   test("shows a regeneration in place of what it regenerates", () => {
     const regenerated = tree.nodes["a"];
     if (regenerated === undefined) throw new Error("no node a");
-    expect(viewOf(tree, "b", [regenerateSend(identity, regenerated, "one", choice)], "conv_1").turns).toEqual([]);
+    expect(viewOf(tree, "b", [regenerateSend(identity, regenerated, said("one"), choice)], "conv_1").turns).toEqual([]);
   });
 
   test("keeps refused messages at the end", () => {
-    const refused = { ...messageSend(identity, "b", "three", choice), failed: { message: "no" } };
+    const refused = { ...messageSend(identity, "b", said("three"), choice), failed: { message: "no" } };
     const view = viewOf(tree, "b", [refused], "conv_1");
     expect(view).toMatchObject({ pending: null, refused: [refused] });
   });
@@ -128,22 +128,22 @@ describe("the view", () => {
 
 describe("sends", () => {
   test("carry the parent, null for a new root, and the instructions only when there are some", () => {
-    expect(messageSend(identity, null, "hi", choice).body).toMatchObject({ previous_response_id: null });
-    expect(messageSend(identity, null, "hi", choice).body).not.toHaveProperty("instructions");
-    expect(messageSend(identity, null, "hi", { model: "m", instructions: "short" }).body.instructions).toBe("short");
+    expect(messageSend(identity, null, said("hi"), choice).body).toMatchObject({ previous_response_id: null });
+    expect(messageSend(identity, null, said("hi"), choice).body).not.toHaveProperty("instructions");
+    expect(messageSend(identity, null, said("hi"), { model: "m", instructions: "short" }).body.instructions).toBe("short");
   });
 
   test("become the node that the server will tell of", () => {
     const tree = treeFrom([node("a", null, "one")]);
     const a = tree.nodes["a"];
     if (a === undefined) throw new Error("no node a");
-    expect(nodeOf(regenerateSend(identity, a, "one", choice), "b", tree)).toMatchObject({ parent: null, regenerateOf: "a", input: a.input });
+    expect(nodeOf(regenerateSend(identity, a, said("one"), choice), "b", tree)).toMatchObject({ parent: null, regenerateOf: "a", input: a.input });
     expect(nodeOf(continueSend(identity, a, choice), "c", tree)).toMatchObject({ parent: "a", regenerateOf: null, input: [] });
   });
 });
 
 test("signing out leaves nothing of the account", () => {
-  const state = { ...initialState, conversations: { c: conversation("c") }, sends: [messageSend(identity, null, "hi", choice)] };
+  const state = { ...initialState, conversations: { c: conversation("c") }, sends: [messageSend(identity, null, said("hi"), choice)] };
   expect(signedOut(state)).toEqual({ ...initialState, phase: "signed-out" });
 });
 

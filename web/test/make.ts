@@ -1,4 +1,6 @@
 /** Shorthand for what tests need many of. */
+import type { ShownImage } from "../src/state/images";
+import type { Said } from "../src/state/send";
 import type { Conversation, Status, TreeNode } from "../src/state/types";
 
 export function node(id: string, parent: string | null, words: string | null, more: Partial<TreeNode> = {}): TreeNode {
@@ -27,3 +29,5 @@ export const conversation = (id: string, head: string | null = null, updated_at 
   title: null,
   head,
 });
+
+export const said = (text: string, images: ShownImage[] = []): Said => ({ text, images });

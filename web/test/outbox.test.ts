@@ -8,12 +8,12 @@ import { initialState } from "../src/state/app";
 import type { AppState } from "../src/state/app";
 import { continueSend, messageSend } from "../src/state/send";
 import { treeFrom } from "../src/state/tree";
-import { conversation, node } from "./make";
+import { conversation, node, said } from "./make";
 import { MemoryStorage } from "./memory-storage";
 
 const choice = { model: "m", instructions: null };
 const say = (words: string, conversationId: string | null = "conv_1", id = "req_1") =>
-  messageSend({ id, createdAt: Date.now(), conversationId }, null, words, choice);
+  messageSend({ id, createdAt: Date.now(), conversationId }, null, said(words), choice);
 
 let connected: boolean;
 let wire: Record<string, unknown>[];

@@ -11,6 +11,7 @@ import { applyFeed } from "../state/feed";
 import type { FeedEvent } from "../state/feed";
 import type { ErrorBody } from "../state/types";
 import { Account } from "./account";
+import { Attachments } from "./attachments";
 import { BrowserStorage } from "./browser-storage";
 import { Chat } from "./chat";
 import { Conversations } from "./conversations";
@@ -18,6 +19,7 @@ import { Live } from "./live";
 import { Models } from "./models";
 import { Notices } from "./notices";
 import { Outbox } from "./outbox";
+import { Pictures } from "./pictures";
 import { conversationIn, pathOf } from "./router";
 import { Store } from "./store";
 
@@ -36,6 +38,8 @@ export class App {
   readonly account = new Account(this.store, this.http);
   readonly models = new Models(this.store, this.http);
   readonly conversations = new Conversations(this.store, this.http, this.notices);
+  readonly pictures = new Pictures(this.http);
+  readonly attachments = new Attachments(this.store, this.http, this.storage, this.pictures, this.notices);
   private readonly socket: FeedSocket;
   private readonly live: Live;
   readonly chat: Chat;
@@ -185,6 +189,7 @@ export class App {
     this.socket.stop();
     this.live.reset();
     this.models.stop();
+    this.pictures.reset();
     this.store.update(signedOut);
   }
 
@@ -212,6 +217,7 @@ export class App {
         }
         this.outbox.maxFrame = message.limits.max_frame;
         this.outbox.resume();
+        this.attachments.resume();
         const state = this.store.get();
         this.live.reconnected(Object.keys(state.trees).flatMap((id) => unfinished(state, id)));
         void this.models.load().catch(() => undefined);

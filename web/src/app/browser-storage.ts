@@ -5,7 +5,13 @@
 import type { Send } from "../state/send";
 
 const DRAFT = "draft";
+const IMAGES = "images";
 const SEND = "send";
+
+export interface DraftImage {
+  fileId: string;
+  name: string;
+}
 
 export class BrowserStorage {
   private user = "";
@@ -20,6 +26,15 @@ export class BrowserStorage {
 
   saveDraft(conversationId: string | null, text: string): void {
     this.write(this.key(DRAFT, conversationId ?? "new"), text === "" ? null : text);
+  }
+
+  /** Images that were uploaded for a message not yet sent. */
+  draftImages(conversation: string): DraftImage[] {
+    return parse<DraftImage[]>(this.read(this.key(IMAGES, conversation))) ?? [];
+  }
+
+  saveDraftImages(conversation: string, images: DraftImage[]): void {
+    this.write(this.key(IMAGES, conversation), images.length === 0 ? null : JSON.stringify(images));
   }
 
   saveSend(send: Send): void {
@@ -39,8 +54,10 @@ export class BrowserStorage {
   sends(): Send[] {
     const prefix = this.key(SEND, "");
     return this.keys(prefix)
-      .map((key) => parse(this.read(key)))
+      .map((key) => parse<Send>(this.read(key)))
       .filter((send) => send !== null)
+      // A page of an earlier version knew no images.
+      .map((send) => ({ ...send, images: send.images ?? [] }))
       .toSorted((a, b) => a.createdAt - b.createdAt);
   }
 
@@ -80,9 +97,9 @@ export class BrowserStorage {
   }
 }
 
-function parse(json: string | null): Send | null {
+function parse<T>(json: string | null): T | null {
   try {
-    return json === null ? null : (JSON.parse(json) as Send);
+    return json === null ? null : (JSON.parse(json) as T);
   } catch {
     return null;
   }

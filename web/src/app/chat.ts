@@ -2,6 +2,8 @@
 import type { Http } from "../net/http";
 import { pickedModel } from "../state/app";
 import type { AppState } from "../state/app";
+import { imagesIn } from "../state/images";
+import type { ShownImage } from "../state/images";
 import { continueSend, messageSend, regenerateSend } from "../state/send";
 import type { Send } from "../state/send";
 import { inputText } from "../state/tree";
@@ -9,6 +11,7 @@ import type { TurnNode } from "../state/tree";
 import { runningResponse } from "../state/view";
 import type { Notices } from "./notices";
 import type { Outbox } from "./outbox";
+import { randomId } from "./random";
 import type { Store } from "./store";
 
 export class Chat {
@@ -19,18 +22,20 @@ export class Chat {
     private readonly notices: Notices,
   ) {}
 
-  say(text: string): void {
+  say(text: string, images: ShownImage[] = []): void {
     const { conversationId, head } = this.here();
-    this.outbox.submit(messageSend(identity(conversationId), head, text, this.choice()));
+    this.outbox.submit(messageSend(identity(conversationId), head, { text, images }, this.choice()));
   }
 
+  /** Other words; the images stay. */
   edit(node: TurnNode, text: string): void {
-    this.outbox.submit(messageSend(identity(this.here().conversationId), node.parent, text, this.choice(), "edit"));
+    const said = { text, images: imagesIn(node.input) };
+    this.outbox.submit(messageSend(identity(this.here().conversationId), node.parent, said, this.choice(), "edit"));
   }
 
   regenerate(node: TurnNode): void {
-    const text = inputText(node) ?? "";
-    this.outbox.submit(regenerateSend(identity(this.here().conversationId), node, text, this.choice()));
+    const said = { text: inputText(node) ?? "", images: imagesIn(node.input) };
+    this.outbox.submit(regenerateSend(identity(this.here().conversationId), node, said, this.choice()));
   }
 
   continue(node: TurnNode): void {
@@ -46,7 +51,8 @@ export class Chat {
     const head = send.conversationId === null ? null : (this.store.get().conversations[send.conversationId]?.head ?? null);
     const parent = send.kind === "edit" ? send.parent : head;
     const kind = send.kind === "edit" ? "edit" : "message";
-    this.outbox.replace(send.id, messageSend(identity(send.conversationId), parent, send.text, this.choice(), kind));
+    const said = { text: send.text, images: send.images };
+    this.outbox.replace(send.id, messageSend(identity(send.conversationId), parent, said, this.choice(), kind));
   }
 
   discard(send: Send): void {
@@ -88,9 +94,3 @@ const identity = (conversationId: string | null): Pick<Send, "id" | "createdAt" 
   createdAt: Date.now(),
   conversationId,
 });
-
-/** `crypto.randomUUID` exists only on https and localhost; a laptop's server may be reached over plain http. */
-function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return `req_${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-}

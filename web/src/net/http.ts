@@ -26,37 +26,44 @@ export class NetworkError extends Error {}
 export interface Call {
   method?: "GET" | "POST" | "PATCH" | "DELETE";
   body?: unknown;
+  /** In place of `body`: a file to upload. */
+  form?: FormData;
   idempotencyKey?: string;
   token?: string | null;
 }
 
 /** One exchange, without any retry. */
 export async function exchange<T>(path: string, call: Call = {}): Promise<T> {
-  const headers: Record<string, string> = { Accept: "application/json" };
-  if (call.body !== undefined) headers["Content-Type"] = "application/json";
-  if (call.token) headers["Authorization"] = `Bearer ${call.token}`;
-  if (call.idempotencyKey) headers["Idempotency-Key"] = call.idempotencyKey;
-  let response: Response;
-  let text: string;
-  try {
-    response = await fetch(path, {
-      method: call.method ?? "GET",
-      headers,
-      credentials: "same-origin",
-      cache: "no-store",
-      ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
-    });
-    text = await response.text();
-  } catch {
-    throw new NetworkError("The server cannot be reached.");
-  }
-  if (!response.ok) throw new ApiError(response.status, errorIn(text, response.status), secondsToWait(response));
+  const text = await exchanged(path, call, (response) => response.text());
   if (text === "") return undefined as T;
   try {
     return JSON.parse(text) as T;
   } catch {
     // Something between us and the server has answered in its place.
     throw new NetworkError("The server gave an unreadable answer.");
+  }
+}
+
+async function exchanged<B>(path: string, call: Call, read: (response: Response) => Promise<B>): Promise<B> {
+  const headers: Record<string, string> = { Accept: "*/*" };
+  if (call.body !== undefined) headers["Content-Type"] = "application/json";
+  if (call.token) headers["Authorization"] = `Bearer ${call.token}`;
+  if (call.idempotencyKey) headers["Idempotency-Key"] = call.idempotencyKey;
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method: call.method ?? "GET",
+      headers,
+      credentials: "same-origin",
+      cache: "no-store",
+      ...(call.form !== undefined ? { body: call.form } : call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+    });
+    if (response.ok) return await read(response);
+    const text = await response.text();
+    throw new ApiError(response.status, errorIn(text, response.status), secondsToWait(response));
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    throw new NetworkError("The server cannot be reached.");
   }
 }
 
@@ -78,16 +85,25 @@ function secondsToWait(response: Response): number | null {
 export class Http {
   constructor(private readonly session: Session) {}
 
-  async call<T>(path: string, call: Call = {}): Promise<T> {
+  call<T>(path: string, call: Call = {}): Promise<T> {
+    return this.withToken((token) => exchange<T>(path, { ...call, token }));
+  }
+
+  /** A file of the user's. */
+  blob(path: string): Promise<Blob> {
+    return this.withToken((token) => exchanged(path, { token }, (response) => response.blob()));
+  }
+
+  private async withToken<T>(ask: (token: string | null) => Promise<T>): Promise<T> {
     const token = await this.session.token();
     try {
-      return await exchange<T>(path, { ...call, token });
+      return await ask(token);
     } catch (error) {
       // The token may have been revoked before its time: one fresh one, once. A wrong password is no such case.
       const stale = error instanceof ApiError && error.status === 401 && error.code !== "invalid_credentials";
       if (!stale || !this.session.usesTokens) throw error;
       const fresh = await this.session.refresh();
-      return exchange<T>(path, { ...call, token: fresh });
+      return ask(fresh);
     }
   }
 }

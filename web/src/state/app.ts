@@ -1,5 +1,6 @@
 /** Everything the screen is drawn from. Changed only by pure functions handed to the store. */
 import type { FeedState } from "./feed";
+import type { Attachment } from "./images";
 import type { ResponseState } from "./response";
 import { responseFromNode } from "./response";
 import type { Send } from "./send";
@@ -36,6 +37,8 @@ export interface AppState extends FeedState {
   treeStatus: Record<string, TreeStatus>;
   responses: Record<string, ResponseState>;
   sends: Send[];
+  /** Images in the composer, by conversation (a new one's under `new`). */
+  attachments: Record<string, Attachment[]>;
   /** Conversations in which another device of the user's types. */
   typing: string[];
   toasts: Toast[];
@@ -57,6 +60,7 @@ export const initialState: AppState = {
   treeStatus: {},
   responses: {},
   sends: [],
+  attachments: {},
   typing: [],
   toasts: [],
 };

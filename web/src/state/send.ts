@@ -2,6 +2,7 @@
  * A send is a create request on its way: from the user's key press until the server has acknowledged it.
  * Its id is the idempotency key, so sending it again after any mishap still makes exactly one answer.
  */
+import type { ShownImage } from "./images";
 import { userMessage } from "./tree";
 import type { Tree, TurnNode } from "./tree";
 import type { ErrorBody, Item } from "./types";
@@ -25,6 +26,7 @@ export interface Send {
   /** The response it goes below. */
   parent: string | null;
   text: string;
+  images: ShownImage[];
   body: CreateBody;
   createdAt: number;
   failed: ErrorBody | null;
@@ -39,19 +41,25 @@ interface Choice {
 
 type Identity = Pick<Send, "id" | "createdAt" | "conversationId">;
 
-export function messageSend(identity: Identity, parent: string | null, text: string, choice: Choice, kind: "message" | "edit" = "message"): Send {
-  const body = { ...common(choice), input: [userMessage(text)], previous_response_id: parent };
-  return { ...identity, kind, parent, text, body, failed: null, stopped: false };
+/** What the user says: words, images, or both. */
+export interface Said {
+  text: string;
+  images: ShownImage[];
 }
 
-export function regenerateSend(identity: Identity, node: TurnNode, text: string, choice: Choice): Send {
+export function messageSend(identity: Identity, parent: string | null, said: Said, choice: Choice, kind: "message" | "edit" = "message"): Send {
+  const body = { ...common(choice), input: [userMessage(said.text, said.images)], previous_response_id: parent };
+  return { ...identity, ...said, kind, parent, body, failed: null, stopped: false };
+}
+
+export function regenerateSend(identity: Identity, node: TurnNode, said: Said, choice: Choice): Send {
   const body = { ...common(choice), regenerate_of: node.id };
-  return { ...identity, kind: "regenerate", parent: node.parent, text, body, failed: null, stopped: false };
+  return { ...identity, ...said, kind: "regenerate", parent: node.parent, body, failed: null, stopped: false };
 }
 
 export function continueSend(identity: Identity, node: TurnNode, choice: Choice): Send {
   const body = { ...common(choice), input: [], previous_response_id: node.id };
-  return { ...identity, kind: "continue", parent: node.id, text: "", body, failed: null, stopped: false };
+  return { ...identity, kind: "continue", parent: node.id, text: "", images: [], body, failed: null, stopped: false };
 }
 
 function common(choice: Choice): CreateBody {

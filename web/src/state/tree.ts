@@ -5,6 +5,8 @@
  * edit has another input (a variant of the user's message), and a continuation has none: it goes on with its parent's text.
  */
 import { messageText } from "./content";
+import { imagePart, imagesIn } from "./images";
+import type { ShownImage } from "./images";
 import type { Item, TreeNode } from "./types";
 
 export interface TurnNode {
@@ -30,6 +32,7 @@ export interface Variants {
 export interface Turn {
   /** The user's words, or null for an answer without any. */
   text: string | null;
+  images: ShownImage[];
   /** The response that carries the input, then its continuations. */
   chain: TurnNode[];
   edits: Variants;
@@ -60,10 +63,11 @@ export function insert(tree: Tree, node: TurnNode): Tree {
   };
 }
 
-export const userMessage = (text: string): Item => ({
+export const userMessage = (text: string, images: readonly ShownImage[] = []): Item => ({
   type: "message",
   role: "user",
-  content: [{ type: "input_text", text }],
+  // An image may go without words; words without any are no message.
+  content: [...(text.trim() === "" && images.length > 0 ? [] : [{ type: "input_text", text }]), ...images.map(imagePart)],
 });
 
 export function inputText(node: TurnNode): string | null {
@@ -91,7 +95,7 @@ export function turns(tree: Tree, head: string | null): Turn[] {
     if (previous !== undefined && isContinuation(node)) {
       previous.chain.push(node);
     } else {
-      result.push({ text: inputText(node), chain: [node], ...variants(tree, node) });
+      result.push({ text: inputText(node), images: imagesIn(node.input), chain: [node], ...variants(tree, node) });
     }
   }
   return result;

@@ -78,6 +78,7 @@ export interface Model {
   owned_by: string;
   type?: "chat" | "embedding";
   default: boolean;
+  capabilities?: { images?: boolean; [member: string]: unknown };
   state: { status: ModelStatus; progress: number | null; detail: string | null };
   [member: string]: unknown;
 }

@@ -8,6 +8,7 @@ import { useApp, useAppState } from "./context";
 import { ArrowDown, Menu, NewChat } from "./icons";
 import { MessageLog } from "./MessageLog";
 import { ModelPicker } from "./ModelPicker";
+import { useFileDrop } from "./useFileDrop";
 import { useStickToBottom } from "./useStickToBottom";
 
 interface ConversationProps {
@@ -28,6 +29,7 @@ export function Conversation({ id, onMenu }: ConversationProps) {
   const view = useMemo(() => viewOf(tree, head, sends, id), [tree, head, sends, id]);
   const { scroller, content, away, jump } = useStickToBottom();
   const composer = useRef<ComposerHandle>(null);
+  const dropping = useFileDrop((files) => app.attachments.add(id, files));
 
   const empty = view.turns.length === 0 && view.pending === null && view.refused.length === 0;
   const busy = running !== null || view.pending !== null;
@@ -51,10 +53,15 @@ export function Conversation({ id, onMenu }: ConversationProps) {
           {status === "loading" && <p className="faint center loading">Loading…</p>}
           {status === "ready" && empty && <h1 className="greeting">What shall we talk about?</h1>}
           {!empty && <h1 className="visually-hidden">{title ?? "New chat"}</h1>}
-          <MessageLog view={view} conversationId={id} busy={busy} onHandBack={(text) => composer.current?.handBack(text)} />
+          <MessageLog view={view} conversationId={id} busy={busy} onHandBack={(text, images) => composer.current?.handBack(text, images)} />
         </div>
       </div>
       <Announcer head={head} />
+      {dropping && (
+        <div className="drop-here" aria-hidden="true">
+          Drop images here
+        </div>
+      )}
 
       <div className="dock">
         {away && (
@@ -73,8 +80,8 @@ export function Conversation({ id, onMenu }: ConversationProps) {
             busy={busy}
             ready={status === "ready" && hasModel}
             ref={composer}
-            onSend={(text) => {
-              app.chat.say(text);
+            onSend={(text, images) => {
+              app.chat.say(text, images);
               jump("instant");
             }}
             onStop={() => app.chat.stop()}

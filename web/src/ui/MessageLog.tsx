@@ -1,3 +1,4 @@
+import type { ShownImage } from "../state/images";
 import type { Send } from "../state/send";
 import type { Turn } from "../state/tree";
 import type { View } from "../state/view";
@@ -11,7 +12,7 @@ interface MessageLogProps {
   view: View;
   conversationId: string | null;
   busy: boolean;
-  onHandBack: (text: string) => void;
+  onHandBack: (text: string, images: readonly ShownImage[]) => void;
 }
 
 /**
@@ -38,7 +39,7 @@ export function MessageLog({ view, conversationId, busy, onHandBack }: MessageLo
       ))}
       {pending !== null && continued === null && (
         <>
-          {pending.text !== "" && <UserMessage text={pending.text} />}
+          {(pending.text !== "" || pending.images.length > 0) && <UserMessage text={pending.text} images={pending.images} />}
           <Waiting send={pending} />
         </>
       )}
@@ -49,7 +50,7 @@ export function MessageLog({ view, conversationId, busy, onHandBack }: MessageLo
           onRetry={() => app.chat.retry(send)}
           onEdit={() => {
             app.chat.discard(send);
-            onHandBack(send.text);
+            onHandBack(send.text, send.images);
           }}
           busy={busy}
         />
@@ -77,6 +78,7 @@ function TurnView({ turn, conversationId, busy, last, pending }: TurnProps) {
       {turn.text !== null && (
         <UserMessage
           text={turn.text}
+          images={turn.images}
           variants={turn.edits}
           onSwitch={switchTo}
           {...(busy || first === undefined ? {} : { onEdit: (text: string) => app.chat.edit(first, text) })}

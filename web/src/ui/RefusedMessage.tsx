@@ -1,5 +1,6 @@
 import type { Send } from "../state/send";
 import { Warning } from "./icons";
+import { MessageImages } from "./MessageImages";
 
 interface RefusedMessageProps {
   send: Send;
@@ -12,9 +13,12 @@ interface RefusedMessageProps {
 export function RefusedMessage({ send, busy, onRetry, onEdit }: RefusedMessageProps) {
   return (
     <article className="message user refused" aria-label="You, not sent" data-testid="message-user" data-failed>
-      <div className="bubble" dir="auto" data-testid="user-text">
-        {send.text}
-      </div>
+      <MessageImages images={send.images} />
+      {send.text !== "" && (
+        <div className="bubble" dir="auto" data-testid="user-text">
+          {send.text}
+        </div>
+      )}
       <div className="answer-end" data-grave role="alert" data-testid="send-failed">
         <Warning />
         <span className="answer-end-words">Not sent. {send.failed?.message}</span>

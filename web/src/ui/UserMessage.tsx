@@ -1,24 +1,29 @@
 import { memo, useState } from "react";
+import type { ShownImage } from "../state/images";
 import type { Variants } from "../state/tree";
 import { Branches } from "./Branches";
 import { CopyButton } from "./CopyButton";
 import { Pencil } from "./icons";
+import { MessageImages } from "./MessageImages";
 import { isPlainEnter, useAutosize } from "./textarea";
 
 interface UserMessageProps {
   text: string;
+  images: readonly ShownImage[];
   variants?: Variants;
   onSwitch?: (responseId: string) => void;
   onEdit?: (text: string) => void;
 }
 
-export const UserMessage = memo(function UserMessage({ text, variants, onSwitch, onEdit }: UserMessageProps) {
+export const UserMessage = memo(function UserMessage({ text, images, variants, onSwitch, onEdit }: UserMessageProps) {
   const [editing, setEditing] = useState(false);
   if (editing && onEdit !== undefined) {
     return (
       <article className="message user editing" data-testid="message-user">
+        <MessageImages images={images} />
         <EditField
           text={text}
+          mayBeEmpty={images.length > 0}
           onDone={(next) => {
             setEditing(false);
             if (next !== null && next !== text) onEdit(next);
@@ -29,12 +34,15 @@ export const UserMessage = memo(function UserMessage({ text, variants, onSwitch,
   }
   return (
     <article className="message user" data-testid="message-user" aria-label="You">
-      <div className="bubble" dir="auto" data-testid="user-text">
-        {text}
-      </div>
+      <MessageImages images={images} />
+      {text !== "" && (
+        <div className="bubble" dir="auto" data-testid="user-text">
+          {text}
+        </div>
+      )}
       <div className="actions">
         {variants !== undefined && onSwitch !== undefined && <Branches variants={variants} what="message" onSwitch={onSwitch} />}
-        <CopyButton text={() => text} />
+        {text !== "" && <CopyButton text={() => text} />}
         {onEdit !== undefined && (
           <button type="button" className="icon-button" aria-label="Edit message" data-testid="edit" onClick={() => setEditing(true)}>
             <Pencil />
@@ -45,11 +53,18 @@ export const UserMessage = memo(function UserMessage({ text, variants, onSwitch,
   );
 });
 
-function EditField({ text, onDone }: { text: string; onDone: (text: string | null) => void }) {
+interface EditFieldProps {
+  text: string;
+  mayBeEmpty: boolean;
+  onDone: (text: string | null) => void;
+}
+
+function EditField({ text, mayBeEmpty, onDone }: EditFieldProps) {
   const [draft, setDraft] = useState(text);
   const area = useAutosize(draft);
+  const sendable = mayBeEmpty || draft.trim() !== "";
   const send = (): void => {
-    if (draft.trim() !== "") onDone(draft);
+    if (sendable) onDone(draft.trim() === "" ? "" : draft);
   };
   return (
     <div className="bubble">
@@ -77,7 +92,7 @@ function EditField({ text, onDone }: { text: string; onDone: (text: string | nul
         <button type="button" className="button" data-testid="edit-cancel" onClick={() => onDone(null)}>
           Cancel
         </button>
-        <button type="button" className="button primary" data-testid="edit-send" disabled={draft.trim() === ""} onClick={send}>
+        <button type="button" className="button primary" data-testid="edit-send" disabled={!sendable} onClick={send}>
           Send
         </button>
       </div>

@@ -51,6 +51,13 @@ export const NewChat = icon(
   </>,
 );
 export const Pencil = icon(<path d="m4 16 .7-3.5 8.6-8.6a1.7 1.7 0 0 1 2.4 0l.4.4a1.7 1.7 0 0 1 0 2.4l-8.6 8.6Z" />);
+export const Picture = icon(
+  <>
+    <rect x="3" y="4" width="14" height="12" rx="2" />
+    <circle cx="7.2" cy="8.2" r="1.2" />
+    <path d="m3.5 14 3.8-3.6 2.8 2.6 3-3.2 3.6 3.7" />
+  </>,
+);
 export const Regenerate = icon(<path d="M15.8 8.3A6.2 6.2 0 0 0 4.4 7.5M4 4v3.7h3.7M4.2 11.7a6.2 6.2 0 0 0 11.4.8M16 16v-3.7h-3.7" />);
 export const Search = icon(
   <>
