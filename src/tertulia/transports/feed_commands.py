@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from tertulia.domain.principal import Principal
 from tertulia.errors import RateLimited, TertuliaError, TooLarge, Unauthorized
@@ -60,15 +60,6 @@ class Commands:
         self._loop = asyncio.get_running_loop()
         self._budget = float(BURST)
         self._counted = self._loop.time()
-        self._table: dict[str, Callable[[Field], Awaitable[None]]] = {
-            "auth": self._auth,
-            "subscribe": self._subscribe,
-            "unsubscribe": self._unsubscribe,
-            "response.create": self._create,
-            "response.cancel": self._cancel,
-            "typing": self._typing,
-            "pong": self._pong,
-        }
 
     async def run(self) -> None:
         """Until the device has left, or has to."""
@@ -107,7 +98,7 @@ class Commands:
         if do is None:
             raise field.get("type").wrong("must be one of " + ", ".join(self._table))
         try:
-            await do(field)
+            await do(self, field)
         except TertuliaError as error:
             about = (message.get(name) for name in ("request_id", "response_id"))
             request_id, response_id = (each if isinstance(each, str) else None for each in about)
@@ -173,6 +164,17 @@ class Commands:
 
     async def _pong(self, _message: Field) -> None:
         """That it was heard is all."""
+
+    #: Of the class: a table of bound methods would be the largest part of an idle connection.
+    _table: ClassVar[Mapping[str, Callable[[Commands, Field], Awaitable[None]]]] = {
+        "auth": _auth,
+        "subscribe": _subscribe,
+        "unsubscribe": _unsubscribe,
+        "response.create": _create,
+        "response.cancel": _cancel,
+        "typing": _typing,
+        "pong": _pong,
+    }
 
 
 async def follow(connection: Connection, response_id: str, after: int | None) -> None:

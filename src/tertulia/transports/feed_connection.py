@@ -1,21 +1,27 @@
-"""One device's connection: its life from hello to close, and the clocks that watch over it."""
+"""One device's connection: its life from hello to close, and the clock that watches over it.
+
+Most connections are idle at most times, so an idle one is kept small: one task besides the
+server's own, and one timer for all that has to be looked after.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Protocol
 
 from tertulia.domain.ids import CONNECTION, new_id
 from tertulia.domain.principal import Principal
 from tertulia.domain.response import Response
+from tertulia.errors import Unauthorized, Unavailable
 from tertulia.ports.conversations import FeedPosition
 from tertulia.transports import feed_messages as say
 from tertulia.transports.feed_hub import UserFeed
 from tertulia.transports.feed_messages import Close
 from tertulia.transports.feed_writer import Writer, resumed
 from tertulia.transports.presence import Presence
-from tertulia.transports.recheck import no_longer
+from tertulia.transports.recheck import until_next
 from tertulia.transports.services import Services
 
 
@@ -47,11 +53,18 @@ class Connection:
         self._settings = services.settings.feed
         self._socket = socket
         self._loop = asyncio.get_running_loop()
-        self._over: asyncio.Future[Close] = self._loop.create_future()
+        self._over: Close | None = None
+        #: While the device is listened to; its end ends the listening.
+        self._scope: asyncio.Timeout | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._sending_since: float | None = None
         self._answers = answers
         self._awaits_pong = False
-        self._doubted = asyncio.Event()
+        now = self._loop.time()
+        self._ping_at = now + self._settings.ping_seconds
+        self._recheck_at = now + until_next(services, principal)
+        self._checking: asyncio.Task[None] | None = None
+        self._doubted = False
         self._feed: UserFeed | None = None
         #: Responses with ``store=false`` that were asked for here.
         self._unstored: list[Response] = []
@@ -70,12 +83,15 @@ class Connection:
             self.writer.post(message)
 
     def recheck(self) -> None:
-        self._doubted.set()
+        self._doubted = True
+        if self._checking is None:
+            self._checking = self._loop.create_task(self._check())
 
     def close(self, code: Close) -> None:
         """End the connection; the first reason stands."""
-        if not self._over.done():
-            self._over.set_result(code)
+        if self._over is None:
+            self._over = code
+            self._interrupt()
 
     # --- life --------------------------------------------------------------------------------
 
@@ -90,27 +106,53 @@ class Connection:
         """
         feed = self.services.feed.join(self.services.parts.store, self.principal.user_id, self)
         self._feed = feed
-        tasks: list[asyncio.Task[None]] = []
+        writing: asyncio.Task[None] | None = None
         try:
             await self._greet(feed, known)
-            clocks = (self._pings(), self._watch_sending(), self._recheck())
-            work = (read(), self.writer.run(), *clocks)
-            tasks = [self._loop.create_task(each) for each in work]
-            ends: list[asyncio.Future[Any]] = [self._over, *tasks]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            writing = self._loop.create_task(self.writer.run())
+            writing.add_done_callback(lambda _: self._interrupt())
+            self._tick()
+            await self._listen(read, writing)
         finally:
             self.services.feed.leave(self.principal.user_id, self)
-            for task in tasks:
-                task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
+            results = await self._stop(writing)
             self.writer.close()
             for response in self._unstored:
                 self.presence.left(response, ended=response.id in self.writer.ended)
         for result in results:
             if isinstance(result, Exception) and not isinstance(result, OSError):
                 raise result
-        if self._over.done():
-            await self._socket.close(self._over.result(), within=self._settings.slow_seconds)
+        if self._over is not None:
+            await self._socket.close(self._over, within=self._settings.slow_seconds)
+
+    async def _listen(
+        self, read: Callable[[], Coroutine[Any, Any, None]], writing: asyncio.Task[None]
+    ) -> None:
+        """Until the device has left, `close` was called or nothing can be written any more."""
+        scope = self._scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                if self._over is None and not writing.done():
+                    await read()
+        except TimeoutError:
+            if not scope.expired():
+                raise
+        except OSError:
+            return  # the device is gone
+        finally:
+            self._scope = None
+
+    def _interrupt(self) -> None:
+        if self._scope is not None:
+            self._scope.reschedule(self._loop.time())
+
+    async def _stop(self, writing: asyncio.Task[None] | None) -> list[BaseException | None]:
+        if self._timer is not None:
+            self._timer.cancel()
+        tasks = [task for task in (writing, self._checking) if task is not None]
+        for task in tasks:
+            task.cancel()
+        return await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _greet(self, feed: UserFeed, known: FeedPosition | None) -> None:
         position, offset = await resumed(feed, known)
@@ -141,28 +183,40 @@ class Connection:
         """Whatever a device sends shows that it is there."""
         self._awaits_pong = False
 
-    # --- clocks ------------------------------------------------------------------------------
+    # --- the clock ---------------------------------------------------------------------------
 
-    async def _pings(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.ping_seconds)
+    def _tick(self) -> None:
+        """Ping, look whether the reader takes what it is sent, ask whether it may stay."""
+        now = self._loop.time()
+        since = self._sending_since
+        if since is not None and now - since >= self._settings.slow_seconds:
+            self.close(Close.TOO_SLOW)
+            return
+        if now >= self._ping_at:
             if self._awaits_pong:
                 self.close(Close.MISSED_PONG)
                 return
             self._awaits_pong = self._answers
+            self._ping_at = now + self._settings.ping_seconds
             self.post(say.PING)
+        if now >= self._recheck_at:
+            self._recheck_at = now + self._settings.recheck_seconds
+            self.recheck()
+        too_slow = (now if since is None else since) + self._settings.slow_seconds
+        due = min(self._ping_at, self._recheck_at, too_slow)
+        self._timer = self._loop.call_at(due, self._tick)
 
-    async def _watch_sending(self) -> None:
-        """Close when the reader takes nothing for too long."""
-        span = self._settings.slow_seconds
-        while True:
-            since = self._sending_since
-            stuck = 0.0 if since is None else self._loop.time() - since
-            if stuck >= span:
-                self.close(Close.TOO_SLOW)
-                return
-            await asyncio.sleep(span - stuck)
-
-    async def _recheck(self) -> None:
-        error = await no_longer(self.services, lambda: self.principal, self._doubted)
-        self.close(Close.REFRESH if error.code == "token_expired" else Close.BAD_TOKEN)
+    async def _check(self) -> None:
+        """Whether the principal may still be connected, by now. A doubt that comes while that is
+        asked is a doubt about the answer."""
+        while self._doubted:
+            self._doubted = False
+            with suppress(Unavailable):
+                try:
+                    await self.services.accounts.recheck(self.principal)
+                except Unauthorized as error:
+                    expired = error.code == "token_expired"
+                    self.close(Close.REFRESH if expired else Close.BAD_TOKEN)
+                    return
+        self._recheck_at = self._loop.time() + until_next(self.services, self.principal)
+        self._checking = None

@@ -7,7 +7,6 @@ room, and what a live response has written meanwhile is sent as one snapshot whe
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -51,15 +50,16 @@ class Writer:
         self._send = send
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(settings.buffer_frames, settings.buffer_bytes)
-        self._posted: deque[bytes] = deque()
+        # A list, since an empty deque has room for 64, and most connections wait for nothing.
+        self._posted: list[bytes] = []
         self._subscriptions: dict[str, Subscription] = {}
         self._ready: set[Subscription] = set()
         self._feed: UserFeed | None = None
         self._offset = 0
         self._stirred = False
         self._waiter: asyncio.Future[None] | None = None
-        self._room = asyncio.Event()
-        self._room.set()
+        self._crowded = False
+        self._room: asyncio.Event | None = None
         #: Responses whose terminal frame was sent.
         self.ended: set[str] = set()
 
@@ -69,17 +69,26 @@ class Writer:
         """A message apart from events and feed; goes before them."""
         self._posted.append(message)
         if len(self._posted) >= MAX_POSTED:
-            self._room.clear()
+            self._crowded = True
         self._wake()
 
     async def room(self) -> None:
         """Wait until the posted messages have gone down."""
-        await self._room.wait()
+        while self._crowded:
+            if self._room is None:
+                self._room = asyncio.Event()
+            await self._room.wait()
+
+    def _make_room(self) -> None:
+        self._crowded = False
+        if self._room is not None:
+            self._room.set()
+            self._room = None
 
     @property
     def crowded(self) -> bool:
         """Whether what can be left out should be."""
-        return not self._room.is_set()
+        return self._crowded
 
     def attach(self, feed: UserFeed, offset: int) -> None:
         """Send the feed's entries after ``offset``."""
@@ -151,9 +160,9 @@ class Writer:
     async def _step(self) -> bool:
         """Send something; False when there is nothing."""
         if self._posted:
-            await self._send(self._posted.popleft())
-            if len(self._posted) < MAX_POSTED // 2:
-                self._room.set()
+            await self._send(self._posted.pop(0))
+            if self._crowded and len(self._posted) < MAX_POSTED // 2:
+                self._make_room()
             return True
         if self._stirred and self._feed is not None:
             self._stirred = False

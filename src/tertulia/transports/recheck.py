@@ -22,7 +22,7 @@ async def no_longer(
     """
     while True:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_until_next(services, principal())):
+            async with asyncio.timeout(until_next(services, principal())):
                 await doubted.wait()
         doubted.clear()
         try:
@@ -33,7 +33,8 @@ async def no_longer(
             continue
 
 
-def _until_next(services: Services, principal: Principal) -> float:
+def until_next(services: Services, principal: Principal) -> float:
+    """Seconds until an open connection's principal has to be asked about."""
     span = services.settings.feed.recheck_seconds
     if principal.expires_at is None:
         return span
