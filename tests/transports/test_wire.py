@@ -88,7 +88,7 @@ def test_every_kind_of_item_is_read() -> None:
 
 
 def test_files_and_stored_items_are_referred_to_by_id() -> None:
-    photo = {"type": "input_image", "file_id": "file-1", "detail": "high", "image_url": None}
+    photo = {"type": "input_image", "file_id": "file-1", "detail": "original", "image_url": None}
     given = parse(input=[*said(photo), {"type": "item_reference", "id": "fc_1"}, {"id": "msg_1"}])
     message, call, told = given.ask.input
     assert isinstance(message, Message)
