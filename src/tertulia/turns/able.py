@@ -11,7 +11,7 @@ from tertulia.ports.model import Model
 def check_able(request: Request, model: Model) -> None:
     """Raises `InvalidInput` where the model declares that it cannot."""
     info = model.info
-    if Promise(request).allowed and not info.tools:
+    if request.tools and not info.tools and Promise(request).allowed:
         raise InvalidInput(
             f"The model {info.id} calls no functions. Leave tools out, or choose a model whose "
             "capabilities, in /v1/models, name tools.",
