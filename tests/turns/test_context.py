@@ -213,6 +213,17 @@ def test_the_turn_whose_calls_are_answered_now_is_never_left_out() -> None:
         assembled(branch, truncation="auto")
 
 
+def test_a_call_and_its_output_that_the_budget_would_part_are_both_left_out() -> None:
+    branch = [
+        node(said=[user("word " * 160)], got=[called("c")]),
+        node(said=[told("c"), user("and?")], got=[answer("word " * 100)]),
+        node(said=[user("now")]),
+    ]
+    context = assembled(branch)
+    assert context.dropped == 1
+    assert [type(e) for e in context.call.entries] == [Sent, Sent, Sent]
+
+
 def test_what_is_not_sent() -> None:
     cut = FunctionCall(id="f", call_id="c", name="n", arguments="{", status="incomplete")
     got: list[Item] = [Reasoning(id="r"), cut, answer("")]

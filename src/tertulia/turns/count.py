@@ -71,10 +71,11 @@ async def _branch(
     """Whatever may not be built upon is not there either, as in `Turns.submit`."""
     try:
         branch = await store.branch(user_id, response_id)
+        last = branch[-1].response
+        if last.conversation_id is not None:
+            await store.conversation(user_id, last.conversation_id)  # it may have been deleted
     except NotFound:
         raise missing from None
-    last = branch[-1].response
-    sibling = ask.regenerate_of is not None and ask.conversation_id is None
-    if not last.store or (not sibling and last.conversation_id not in (None, ask.conversation_id)):
+    if not last.store or ask.conversation_id not in (None, last.conversation_id):
         raise missing
     return branch
