@@ -72,7 +72,7 @@ def node(*, said: list[Item], got: list[Item] | None = None) -> Node:
 def assembled(
     branch: list[Node], model: Counting = MODEL, written: str = "", **request: object
 ) -> Context:
-    return assemble(response(**request), branch, model, written)  # type: ignore[arg-type]
+    return assemble(response(**request), branch, model, written)
 
 
 def texts(context: Context) -> list[tuple[str, str]]:
