@@ -55,8 +55,13 @@ def create_app(services: Services) -> FastAPI:
         )
     uploads = {files.ROOT: settings.limits.image_bytes + files.FORM_BYTES}
     middleware.append(Middleware(BodyLimit, limit=settings.limits.body_bytes, uploads=uploads))
+    sockets = [*feed.routes, *responses_socket.routes]
     middleware.append(
-        Middleware(Direct, handlers={**conversations_routes.DIRECT, **responses.DIRECT})
+        Middleware(
+            Direct,
+            handlers={**conversations_routes.DIRECT, **responses.DIRECT},
+            sockets={route.path: route.app for route in sockets},
+        )
     )
     app = FastAPI(
         title="Tertulia",
@@ -88,7 +93,7 @@ def create_app(services: Services) -> FastAPI:
     )
     for part in parts:
         app.include_router(part.router)
-    app.router.routes.extend([*feed.routes, *responses_socket.routes])
+    app.router.routes.extend(sockets)
     app.router.default = WebClient(services.web)
     describe(app, [part.router for part in parts])
     return app

@@ -29,16 +29,26 @@ class _Matched:
 
 
 class Direct:
-    """ASGI middleware, the innermost. ``handlers``: by method and path, without parameters."""
+    """ASGI middleware, the innermost. ``handlers``: by method and path, without parameters;
+    ``sockets``: of those paths too, each of which an idle connection would hold all layers of."""
 
-    def __init__(self, app: ASGIApp, handlers: Mapping[tuple[str, str], Handler]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        handlers: Mapping[tuple[str, str], Handler],
+        sockets: Mapping[str, ASGIApp],
+    ) -> None:
         self._app = app
         self._handlers = handlers
+        self._sockets = sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler = None
         if scope["type"] == "http":
             handler = self._handlers.get((scope["method"], scope["path"]))
+        elif scope["type"] == "websocket" and scope["path"] in self._sockets:
+            await self._sockets[scope["path"]](scope, receive, send)
+            return
         if handler is None:
             await self._app(scope, receive, send)
             return
