@@ -1,9 +1,9 @@
-"""Conversations: trees of responses with a head, and the arithmetic of their branches."""
+"""Conversations: trees of responses with a head, and their titles."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol, TypeVar
+from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -41,40 +41,6 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
             "metadata": self.metadata,
             "head": self.head,
         }
-
-
-class Linked(Protocol):
-    """Anything with an id and a parent."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def previous_response_id(self) -> str | None: ...
-
-
-N = TypeVar("N", bound=Linked)
-
-
-def path(nodes: Sequence[N], leaf: str | None) -> list[N]:
-    """The nodes from the root to ``leaf``. A parent that is not among ``nodes`` ends the way."""
-    by_id = {n.id: n for n in nodes}
-    way: list[N] = []
-    at = leaf
-    while at is not None and at in by_id:
-        node = by_id.pop(at)  # popped, so that a cycle in bad data ends
-        way.append(node)
-        at = node.previous_response_id
-    way.reverse()
-    return way
-
-
-def siblings(nodes: Sequence[N], node_id: str) -> list[N]:
-    """All nodes with the same parent as ``node_id``, itself included, in the order given."""
-    parent = next((n.previous_response_id for n in nodes if n.id == node_id), None)
-    if not any(n.id == node_id for n in nodes):
-        return []
-    return [n for n in nodes if n.previous_response_id == parent]
 
 
 def derived_title(text: str) -> str | None:

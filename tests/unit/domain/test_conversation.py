@@ -1,55 +1,11 @@
-"""Branches and derived titles."""
-
-import itertools
-from dataclasses import dataclass
+"""Derived titles, and ids."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tertulia.domain.conversation import DERIVED_TITLE_CHARS, derived_title, path, siblings
+from tertulia.domain.conversation import DERIVED_TITLE_CHARS, derived_title
 from tertulia.domain.ids import new_id
-
-
-@dataclass(frozen=True)
-class Twig:
-    id: str
-    previous_response_id: str | None
-
-
-@st.composite
-def trees(draw: st.DrawFn) -> list[Twig]:
-    size = draw(st.integers(0, 12))
-    twigs: list[Twig] = []
-    for i in range(size):
-        parent = draw(st.sampled_from([None, *(t.id for t in twigs)]))
-        twigs.append(Twig(f"r{i}", parent))
-    return twigs
-
-
-@given(trees())
-def test_a_path_leads_from_the_root_to_the_leaf(tree: list[Twig]) -> None:
-    for leaf in tree:
-        way = path(tree, leaf.id)
-        assert way[0].previous_response_id is None
-        assert way[-1] == leaf
-        assert all(b.previous_response_id == a.id for a, b in itertools.pairwise(way))
-
-
-@given(trees())
-def test_siblings_share_a_parent_and_partition_the_tree(tree: list[Twig]) -> None:
-    for twig in tree:
-        group = siblings(tree, twig.id)
-        assert twig in group
-        assert {t.previous_response_id for t in group} == {twig.previous_response_id}
-
-
-def test_unknown_leaves_and_cycles_end() -> None:
-    ring = [Twig("a", "b"), Twig("b", "a")]
-    assert path(ring, "nowhere") == []
-    assert path(ring, None) == []
-    assert len(path(ring, "a")) == 2
-    assert siblings(ring, "nowhere") == []
 
 
 @pytest.mark.parametrize(
