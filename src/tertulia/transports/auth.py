@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -22,7 +23,11 @@ _bearer = HTTPBearer(
 
 def address_of(connection: HTTPConnection) -> str:
     """What limits per address count: an IPv4 address, or the /64 that an IPv6 one is in."""
-    host = connection.client.host if connection.client else ""
+    return _limited(connection.client.host if connection.client else "")
+
+
+@lru_cache(maxsize=4096)
+def _limited(host: str) -> str:
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

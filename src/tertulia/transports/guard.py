@@ -9,6 +9,7 @@ request and every socket, with and without sign-in.
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -29,6 +30,8 @@ class Guard:
         self._app = app
         self._bound = settings.host.strip("[]").lower()
         self._hosts = frozenset(name.strip("[]").lower() for name in settings.allowed_hosts)
+        #: Hosts as they were named, and whether they are ours: few, and named by every request.
+        self._known = lru_cache(maxsize=256)(self._answers_to)
         self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,8 +47,7 @@ class Guard:
     def _judge(self, scope: Scope) -> TertuliaError | None:
         hosts = _values(scope, b"host")
         origins = _values(scope, b"origin")
-        host = _host_and_port(f"//{hosts[0]}") if len(hosts) == 1 else None
-        if host is None or not self._answers_for(host[0]):
+        if len(hosts) != 1 or not self._known(hosts[0]):
             return Misdirected(
                 "This server does not answer for the host that the request names; "
                 "if it should, add the name to the setting allowed_hosts."
@@ -57,6 +59,10 @@ class Guard:
                 code="origin_not_allowed",
             )
         return None
+
+    def _answers_to(self, header: str) -> bool:
+        host = _host_and_port(f"//{header}")
+        return host is not None and self._answers_for(host[0])
 
     def _answers_for(self, name: str) -> bool:
         if is_loopback(name) or name.endswith(".localhost") or name == self._bound:

@@ -84,6 +84,9 @@ class EventStream(HttpResponse):
         try:
             while (frames := await reading.next()) is not None:
                 body = self._encoded(frames) if frames else _sign_of_life(reading)
+                if reading.ended:
+                    await send({"type": "http.response.body", "body": body + _DONE})
+                    return
                 await send({"type": "http.response.body", "body": body, "more_body": True})
         except TertuliaError as error:
             await send({"type": "http.response.body", "body": _failed(error, reading.position)})

@@ -90,9 +90,11 @@ class Follower:
         if self.ended or self._subscription is None:
             return ()
         frames: Sequence[Frame] = ()
-        with suppress(Unavailable):  # asked again after the next silence
+        try:
             await self._subscription.fill()
             frames = self._subscription.take()
+        except Unavailable:
+            pass  # asked again after the next silence
         if not frames and self._due:
             self._due = False
             frames = await self._recheck()
