@@ -33,7 +33,7 @@ def embedding_server(value: str) -> EmbeddingServer | None:
     if value in ("minilm", "none"):
         return None
     if not value.startswith((f"{_PREFIX}http://", f"{_PREFIX}https://")):
-        msg = "it is minilm, none, or openai+http://HOST/v1?model=NAME (or openai+https)"
+        msg = "give minilm, none, or openai+http://HOST/v1?model=NAME (or openai+https)"
         raise ValueError(msg)
     parts = urlsplit(value.removeprefix(_PREFIX))
     asked = dict(parse_qsl(parts.query, keep_blank_values=True))
