@@ -201,9 +201,16 @@ def migrate(data: Path | None, config: Path | None) -> None:
 @click.option("--cli", is_flag=True, help="The command line's reference instead.")
 @click.option("--http", is_flag=True, help="The HTTP API's reference instead.")
 @click.option("--events", is_flag=True, help="The reference of events and close codes instead.")
+@click.option("--openapi", is_flag=True, help="The OpenAPI document instead.")
 # The page is the same for every folder; scripts may pass one to every command.
 @data_option
-def config_doc(cli: bool, http: bool, events: bool, data: Path | None) -> None:  # noqa: ARG001
+def config_doc(
+    cli: bool,
+    http: bool,
+    events: bool,
+    openapi: bool,
+    data: Path | None,  # noqa: ARG001
+) -> None:
     """Print the reference page of all settings, in Markdown."""
     from tertulia import reference
 
@@ -211,6 +218,10 @@ def config_doc(cli: bool, http: bool, events: bool, data: Path | None) -> None: 
         from tertulia import bootstrap
 
         page = reference.http_page(bootstrap.openapi())
+    elif openapi:
+        from tertulia import bootstrap
+
+        page = reference.openapi_file(bootstrap.openapi())
     elif events:
         page = reference.events_page()
     elif cli:

@@ -169,6 +169,11 @@ def http_page(document: dict[str, Any]) -> str:
     return "".join(lines)
 
 
+def openapi_file(document: dict[str, Any]) -> str:
+    """The document as it is committed: the web client's types are made of it."""
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
 EVENTS_INTRO = """\
 Every event and message is a JSON object with a `type`. The same bytes go out over server-sent
 events, over a WebSocket of `/v1/responses`, and within the feed's `event` messages.
