@@ -1,6 +1,15 @@
-/** The nouns of Open Responses as this client reads them; unknown members are carried, never dropped. */
+/**
+ * The nouns of Open Responses as this client reads them, cut out of the server's own types; unknown
+ * members are carried, never dropped.
+ */
 
-export type Status = "queued" | "in_progress" | "completed" | "failed" | "cancelled" | "incomplete";
+import type * as api from "../api/schema";
+
+interface More {
+  [member: string]: unknown;
+}
+
+export type Status = api.TreeNode["status"];
 
 export const isTerminal = (status: Status): boolean => status !== "queued" && status !== "in_progress";
 
@@ -27,72 +36,42 @@ export interface Item {
   [member: string]: unknown;
 }
 
-export interface ErrorBody {
-  message: string;
-  type?: string;
-  code?: string | null;
-  param?: string | null;
-}
+/** The server's, or one that was made here. */
+export type ErrorBody = Pick<api.ErrorDetail, "message"> & Partial<api.ErrorDetail>;
 
-export interface Usage {
-  input_tokens: number;
-  output_tokens: number;
-  total_tokens: number;
-  [member: string]: unknown;
-}
+export type Usage = Pick<api.ResponseUsage, "input_tokens" | "output_tokens" | "total_tokens"> & More;
 
-export interface ResponseResource {
-  id: string;
-  status: Status;
-  model: string;
-  created_at: number;
-  previous_response_id: string | null;
+/** Its items are loose: while an answer is written they are put together here. */
+export type ResponseResource = Pick<
+  api.Response,
+  "id" | "status" | "model" | "created_at" | "previous_response_id"
+> & {
   output: Item[];
   error: ErrorBody | null;
   incomplete_details: { reason: string } | null;
   usage: Usage | null;
-  [member: string]: unknown;
-}
+} & More;
 
 /** A response in the answer of `GET /v1/conversations/{id}/tree`. */
-export interface TreeNode extends ResponseResource {
-  input: Item[] | string;
-  regenerate_of: string | null;
-  last_sequence_number: number | null;
-}
+export type TreeNode = ResponseResource &
+  Pick<api.TreeNode, "regenerate_of" | "last_sequence_number"> & { input: Item[] | string };
 
-export interface Conversation {
-  id: string;
-  created_at: number;
-  updated_at: number;
-  title: string | null;
-  head: string | null;
-  [member: string]: unknown;
-}
+export type Conversation = Pick<
+  api.ConversationResource,
+  "id" | "created_at" | "updated_at" | "title" | "head"
+> &
+  More;
 
-export type ModelStatus = "ready" | "loading" | "downloading" | "absent" | "failed";
+export type ModelStatus = api.State["status"];
 
-export interface Model {
-  id: string;
-  name: string;
-  owned_by: string;
-  type?: "chat" | "embedding";
-  default: boolean;
-  capabilities?: { images?: boolean; [member: string]: unknown };
-  state: { status: ModelStatus; progress: number | null; detail: string | null };
-  [member: string]: unknown;
-}
+export type Model = Pick<api.ModelResource, "id" | "name" | "owned_by" | "default" | "state"> & {
+  type?: api.ModelResource["type"];
+  capabilities?: Partial<api.Capabilities>;
+} & More;
 
-export interface User {
-  id: string;
-  email: string;
-  role: "user" | "admin";
-}
+export type User = api.UserResource;
 
-export interface Me extends User {
-  instructions: string | null;
-  default_model: string | null;
-}
+export type Me = api.MeResource;
 
 /** One event of a response's log, or one of ours (`tertulia:…`). */
 export interface Frame {
