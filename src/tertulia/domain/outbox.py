@@ -56,8 +56,9 @@ class Outbox:
         self._burst_frames = burst_frames
         self._burst_bytes = burst_bytes
         self._queues: dict[str, _Queue] = {}
-        #: Queues with something to send, the next one first.
-        self._order: deque[str] = deque()
+        #: Queues with something to send, the next one first: few, so no deque, which has room for
+        #: 64 while it holds nothing.
+        self._order: list[str] = []
 
     def open(self, response_id: str) -> None:
         """A new subscription, replaying; one that was there is forgotten."""
@@ -104,7 +105,7 @@ class Outbox:
         """
         if not self._order:
             return None
-        response_id = self._order.popleft()
+        response_id = self._order.pop(0)
         queue = self._queues[response_id]
         taken: list[Frame] = []
         size = 0
