@@ -34,10 +34,9 @@ _FIELDS: dict[str, Schema] = {
     "output": array(ref("Item")),
     "logprobs": array(OBJECT),
     "feed": _POSITION,
-    "limits": OBJECT,
+    "limits": shape(max_frame=COUNT),
     "token": NULLABLE_STRING,
     "head": NULLABLE_STRING,
-    "conversation_id": NULLABLE_STRING,
     "previous_response_id": NULLABLE_STRING,
     "expected_wait_ms": _NULLABLE_COUNT,
     "after": _NULLABLE_COUNT,
@@ -49,20 +48,23 @@ _FIELDS: dict[str, Schema] = {
         COUNT,
     ),
 }
+#: A response may stand outside all conversations.
+_OUTSIDE = {"ack", "response.started", "response.ended"}
+
 #: `name`, `name?` or `name: {…}`.
 _FIELD = re.compile(r"`(\w+)(\??)(?::[^`]*)?`")
 
 
-def _schemas(
-    table: Mapping[str, Described], suffix: str, fields: Mapping[str, Schema], **more: Schema
-) -> dict[str, Schema]:
+def _schemas(table: Mapping[str, Described], suffix: str, **more: Schema) -> dict[str, Schema]:
     """A component for each row; ``more`` are fields of all of them."""
     made: dict[str, Schema] = {}
     for kind, row in table.items():
         known: dict[str, Schema] = {"type": const(kind), **more}
         required = list(known)
         for name, missing in _FIELD.findall(row.fields):
-            known[name] = fields.get(name, STRING)
+            known[name] = _FIELDS.get(name, STRING)
+            if name == "conversation_id" and kind in _OUTSIDE:
+                known[name] = NULLABLE_STRING
             if not missing:
                 required.append(name)
         name = "".join(word.capitalize() for word in re.split(r"[.:_]", kind)) + suffix
@@ -70,9 +72,9 @@ def _schemas(
     return made
 
 
-_STANDARD = _schemas(standard_events.STANDARD, "Event", _FIELDS, sequence_number=COUNT)
-_OURS = _schemas(own_events.OURS, "Event", _FIELDS)
-_ENTRIES = _schemas(feed_messages.ENTRIES, "Entry", _FIELDS)
+_STANDARD = _schemas(standard_events.STANDARD, "Event", sequence_number=COUNT)
+_OURS = _schemas(own_events.OURS, "Event")
+_ENTRIES = _schemas(feed_messages.ENTRIES, "Entry")
 
 
 def _union(schemas: Mapping[str, Schema], description: str) -> Schema:
@@ -82,9 +84,8 @@ def _union(schemas: Mapping[str, Schema], description: str) -> Schema:
 _MESSAGES = _schemas(
     {kind: row for kind, row in feed_messages.MESSAGES.items() if kind not in ("event", "feed")},
     "Message",
-    _FIELDS,
 )
-_COMMANDS = _schemas(feed_commands.COMMANDS, "Command", _FIELDS)
+_COMMANDS = _schemas(feed_commands.COMMANDS, "Command")
 _COMMANDS["ResponseCreateCommand"] = said(
     {
         "allOf": [

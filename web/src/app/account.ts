@@ -1,16 +1,11 @@
 /** The user's own settings, keys and password. */
+import type { KeyResource } from "../api/schema";
 import type { Http } from "../net/http";
 import type { AppState } from "../state/app";
 import type { Me } from "../state/types";
 import type { Store } from "./store";
 
-export interface ApiKey {
-  id: string;
-  name: string;
-  prefix: string;
-  created_at: number;
-  last_used_at: number | null;
-}
+export type ApiKey = KeyResource;
 
 export class Account {
   constructor(

@@ -1,4 +1,5 @@
 /** What the user does with conversations, and how they are fetched. */
+import type { ConversationList } from "../api/schema";
 import { ApiError } from "../net/http";
 import type { Http } from "../net/http";
 import { loadTree } from "../state/app";
@@ -11,11 +12,7 @@ import type { Store } from "./store";
 
 const PAGE = 50;
 
-interface Page {
-  data: Conversation[];
-  last_id: string | null;
-  has_more: boolean;
-}
+type Page = Pick<ConversationList, "last_id" | "has_more"> & { data: Conversation[] };
 
 const at = (id: string): string => `/v1/conversations/${encodeURIComponent(id)}`;
 

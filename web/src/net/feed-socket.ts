@@ -3,25 +3,24 @@
  * codes; what the messages mean is its owner's business.
  */
 import { backoffMs, verdictOf } from "./reconnect";
+import type * as api from "../api/schema";
 import type { ConnectionPhase } from "../state/app";
 import type { FeedEvent } from "../state/feed";
 import type { ErrorBody, Frame } from "../state/types";
 
-export interface FeedPosition {
-  epoch: string;
-  offset: number;
-}
+export type FeedPosition = api.FeedHelloMessage["feed"];
 
+/** Those that hold talk are looser here: what they hold goes through the reducers as it is. */
 export type ServerMessage =
-  | { type: "hello"; connection_id: string; feed: FeedPosition; limits: { max_frame: number } }
-  | { type: "ack"; request_id: string; response_id: string; conversation_id: string | null }
-  | { type: "event"; response_id: string; event: Frame }
-  | { type: "feed"; offset: number; event: FeedEvent }
-  | { type: "resync" }
-  | { type: "typing"; conversation_id: string }
-  | { type: "error"; request_id?: string; response_id?: string; error: ErrorBody }
-  | { type: "ping" }
-  | { type: "goaway"; in_ms: number };
+  | api.FeedHelloMessage
+  | api.FeedAckMessage
+  | (Omit<api.FeedEventMessage, "event"> & { event: Frame })
+  | (Omit<api.FeedEntryMessage, "event"> & { event: FeedEvent })
+  | api.FeedResyncMessage
+  | api.FeedTypingMessage
+  | (Omit<api.FeedErrorMessage, "error"> & { error: ErrorBody })
+  | api.FeedPingMessage
+  | api.FeedGoawayMessage;
 
 export interface FeedOwner {
   /** A token with life left; null when the server asks for none. Rejects when the login is over or unreachable. */

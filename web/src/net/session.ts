@@ -5,19 +5,10 @@
  * just replaced for a minute, so a race is harmless.
  */
 import { ApiError, exchange } from "./http";
-import type { User } from "../state/types";
+import type { AuthConfig, SessionResource } from "../api/schema";
 
-export interface Credentials {
-  access_token: string;
-  expires_in: number;
-  user: User;
-}
+export type Credentials = Pick<SessionResource, "access_token" | "expires_in" | "user">;
 
-export interface AuthConfig {
-  auth: boolean;
-  registration: "open" | "closed";
-  version: string;
-}
 
 /** Renew so long before the token ends, but no more than a third of its life, that a stream never meets an expired one. */
 const MARGIN_MS = 60_000;
