@@ -40,6 +40,10 @@ unit: dev ## the quick tests
 bench: dev ## what it costs beside a bare relay, in ten minutes; ARGS="--only chat20 --runs 1"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: standard
+standard: dev ## hold what a server sends against the standard's document; SPEC=openapi.json
+	@$(BIN)/python scripts/standard.py $(SPEC)
+
 .PHONY: docs
 docs: setup ## make the reference pages again
 	@$(BIN)/tertulia config doc > docs/reference/settings.md
