@@ -13,6 +13,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from tertulia import reference_http
 from tertulia.settings import ENV_PREFIX, ModelServer, Settings
 from tertulia.transports import feed_commands, feed_messages, own_events, standard_events
 from tertulia.transports import responses_socket_messages as socket
@@ -137,36 +138,9 @@ def falls_back(param: Any) -> str:
     return f" Default: {param.default}." if isinstance(param.default, str) else ""
 
 
-HTTP_INTRO = """\
-The server describes its own API as OpenAPI at `/openapi.json`; this page is made from that
-document. Shapes are those of Open Responses and OpenAI; errors are OpenAI's
-`{"error": {"message", "type", "code", "param"}}` with a request id in `x-request-id`.
-
-Any call may also answer 421 (a host that is not ours), 422 (a parameter of the wrong form), 429,
-500 and 503; 429 and 503 carry `Retry-After`.
-"""
-
-#: Answers that say nothing about one call.
-EVERYWHERE = {"421", "422", "429", "500", "503"}
-
-
 def http_page(document: dict[str, Any]) -> str:
-    """All operations of an OpenAPI document as Markdown."""
-    lines = [HEAD.format(title="HTTP API"), HTTP_INTRO]
-    groups: dict[str, list[str]] = {}
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            answers = ", ".join(sorted(set(operation["responses"]) - EVERYWHERE))
-            words = operation.get("description") or operation["summary"]
-            does = " ".join(words.split("\n\n")[0].split())
-            group = (operation.get("tags") or ["other"])[0]
-            groups.setdefault(group, []).append(
-                f"| `{method.upper()} {path}` | {does} | {answers} |\n"
-            )
-    for group in sorted(groups, key=str.casefold):
-        lines.append(f"\n## {group.capitalize()}\n\n| call | does | answers |\n|---|---|---|\n")
-        lines += groups[group]
-    return "".join(lines)
+    """All operations and shapes of an OpenAPI document as Markdown."""
+    return HEAD.format(title="HTTP API") + "".join(reference_http.page(document))
 
 
 def openapi_file(document: dict[str, Any]) -> str:

@@ -38,12 +38,20 @@ def _one_of(*names: str | None) -> dict[str, Any]:
     return {"enum": list(names)}
 
 
+def _named(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A component of its own in the document."""
+    return {"title": name, **schema}
+
+
 _NULL = {"type": "null"}
 
 # --- messages ------------------------------------------------------------------------------------
 
-_TEXT_PART = _object(["type", "text"], type={"const": "text"}, text=_STRING)
-_IMAGE_PART = _object(
+_TEXT_PART = {
+    "title": "ChatTextPart",
+    **_object(["type", "text"], type={"const": "text"}, text=_STRING),
+}
+_IMAGE_PART = {"title": "ChatImagePart"} | _object(
     ["type", "image_url"],
     type={"const": "image_url"},
     image_url=_object(
@@ -56,10 +64,12 @@ _IMAGE_PART = _object(
         detail=_one_of("auto", "low", "high", None),
     ),
 )
-_REFUSAL_PART = _object(["type", "refusal"], type={"const": "refusal"}, refusal=_STRING)
+_REFUSAL_PART = {"title": "ChatRefusalPart"} | _object(
+    ["type", "refusal"], type={"const": "refusal"}, refusal=_STRING
+)
 _TEXT = _any(_STRING, _array(_TEXT_PART))
 
-_CALL = _object(
+_CALL = {"title": "ChatToolCallParam"} | _object(
     ["id", "type", "function"],
     id=_CALL_ID,
     type={"const": "function"},
@@ -67,34 +77,46 @@ _CALL = _object(
 )
 
 _MESSAGE = _any(
-    _object(["role", "content"], role=_one_of("system", "developer"), content=_TEXT),
-    _object(
-        ["role", "content"],
-        role={"const": "user"},
-        content=_any(
-            {"type": "string", "pattern": "\\S"},
-            _array(_any(_TEXT_PART, _IMAGE_PART), minItems=1),
+    _named(
+        "ChatSystemMessageParam",
+        _object(["role", "content"], role=_one_of("system", "developer"), content=_TEXT),
+    ),
+    _named(
+        "ChatUserMessageParam",
+        _object(
+            ["role", "content"],
+            role={"const": "user"},
+            content=_any(
+                {"type": "string", "pattern": "\\S"},
+                _array(_any(_TEXT_PART, _IMAGE_PART), minItems=1),
+            ),
         ),
     ),
-    _object(
-        ["role"],
-        role={"const": "assistant"},
-        content=_any(_STRING, _array(_any(_TEXT_PART, _REFUSAL_PART)), _NULL),
-        refusal=_NULLABLE_STRING,
-        reasoning_content=_NULLABLE_STRING,
-        tool_calls=_any(_array(_CALL), _NULL),
+    _named(
+        "ChatAssistantMessageParam",
+        _object(
+            ["role"],
+            role={"const": "assistant"},
+            content=_any(_STRING, _array(_any(_TEXT_PART, _REFUSAL_PART)), _NULL),
+            refusal=_NULLABLE_STRING,
+            reasoning_content=_NULLABLE_STRING,
+            tool_calls=_any(_array(_CALL), _NULL),
+        ),
     ),
-    _object(
-        ["role", "content", "tool_call_id"],
-        role={"const": "tool"},
-        content=_TEXT,
-        tool_call_id={**_CALL_ID, "description": "Of a call in the messages before."},
+    _named(
+        "ChatToolMessageParam",
+        _object(
+            ["role", "content", "tool_call_id"],
+            role={"const": "tool"},
+            content=_TEXT,
+            tool_call_id={**_CALL_ID, "description": "Of a call in the messages before."},
+        ),
     ),
 )
 
 # --- options -------------------------------------------------------------------------------------
 
-_FUNCTION = _object(
+_FUNCTION = {"title": "ChatFunction"} | _object(
     ["name"],
     name=_NAME,
     description=_NULLABLE_STRING,
@@ -199,7 +221,7 @@ _BODY = {"title": "CreateChatCompletion"} | _object(
 
 _COUNT = {"type": "integer", "minimum": 0}
 
-_USAGE = _object(
+_USAGE = {"title": "ChatUsage"} | _object(
     ["prompt_tokens", "completion_tokens", "total_tokens"],
     prompt_tokens=_COUNT,
     completion_tokens=_COUNT,
