@@ -3,13 +3,15 @@
 A reader is a position, not a queue: it takes its frames out of the window, so that a frame is
 opened once and kept once whatever the number of readers. A reader that has fallen behind the
 window reads the backend at its own pace (`fill`) until it is back in it. A response nobody reads
-costs nothing: its window is made by the first reader and goes with the last.
+costs nothing: its window is made by the first reader and goes with the last. Only the beginnings
+of the latest responses are kept for a moment: their first reader comes right behind them.
 """
 
 from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Final, Protocol
@@ -19,6 +21,8 @@ from tertulia.domain.frame import Frame
 
 #: What a frame costs beside its data: the objects around it.
 _FRAME_OVERHEAD: Final = 200
+#: How many beginnings are kept, and how large one may become.
+_BEGINNINGS, _BEGINNING_BYTES = 256, 16 << 10
 _number: Final = attrgetter("sequence_number")
 
 
@@ -50,6 +54,7 @@ class Hub:
         self._window_bytes = window_bytes
         self._total_bytes = total_bytes
         self._windows: dict[str, dict[str, _Window]] = {}
+        self._begun: OrderedDict[str, _Beginning] = OrderedDict()
         self.size = 0
 
     @property
@@ -58,13 +63,34 @@ class Hub:
         crowded = self.size > self._total_bytes
         return self._window_bytes // 16 if crowded else self._window_bytes
 
-    def publish(self, response_id: str, frames: Sequence[Frame]) -> None:
-        """Show frames that the backend has acknowledged; in the order of the log."""
-        for window in tuple(self._windows.get(response_id, {}).values()):
-            window.publish(frames)
+    def publish(
+        self, response_id: str, frames: Sequence[Frame], user_id: str | None = None
+    ) -> None:
+        """Show frames that the backend has acknowledged; in the order of the log. ``user_id``:
+        whose they are, if that is known."""
+        windows = self._windows.get(response_id)
+        if windows is not None:
+            for window in tuple(windows.values()):
+                window.publish(frames)
+        elif user_id is not None and frames[0].sequence_number == 0:
+            self._begun[response_id] = _Beginning(user_id)
+            if len(self._begun) > _BEGINNINGS:
+                self._begun.popitem(last=False)
+        begun = self._begun.get(response_id)
+        if begun is not None and not begun.extend(frames):
+            del self._begun[response_id]
+
+    def beginning(self, user_id: str, response_id: str) -> list[Frame] | None:
+        """All frames of this user's log, if they are at hand; gives them away."""
+        begun = self._begun.get(response_id)
+        if begun is None or begun.user_id != user_id:
+            return None
+        del self._begun[response_id]
+        return begun.frames
 
     def reset(self, response_id: str) -> None:
         """The log was erased: readers wait for it to begin anew."""
+        self._begun.pop(response_id, None)
         for window in tuple(self._windows.get(response_id, {}).values()):
             window.reset()
 
@@ -76,6 +102,9 @@ class Hub:
         window = of_response.get(user_id)
         if window is None:
             window = of_response[user_id] = _Window(self, user_id, response_id)
+            begun = self.beginning(user_id, response_id)
+            if begun is not None:
+                window.begin(begun)
         reader = Reader(window, after, wake)
         try:
             await reader.begin()
@@ -89,6 +118,23 @@ class Hub:
         del of_response[window.user_id]
         if not of_response:
             del self._windows[window.response_id]
+
+
+class _Beginning:
+    """A whole log, as long as it is short."""
+
+    __slots__ = ("_size", "frames", "user_id")
+
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        self.frames: list[Frame] = []
+        self._size = 0
+
+    def extend(self, frames: Sequence[Frame]) -> bool:
+        """False: it has become too long."""
+        self.frames += frames
+        self._size += sum(map(_cost, frames))
+        return self._size <= _BEGINNING_BYTES
 
 
 class _Window:
@@ -112,6 +158,11 @@ class _Window:
     @property
     def exists(self) -> bool:
         return bool(self.frames)
+
+    def begin(self, frames: Sequence[Frame]) -> None:
+        """These are all there are: nothing has to be loaded."""
+        self._stale = False
+        self._extend(frames)
 
     def publish(self, frames: Sequence[Frame]) -> None:
         if self._loading is not None:

@@ -120,8 +120,10 @@ class SqliteEventLog:
             sealer, response_id, attempt, frames, self._clock(), may_begin=True
         )
 
-    def published(self, response_id: str, frames: Sequence[Frame]) -> None:
-        self._hub.publish(response_id, frames)
+    def published(
+        self, response_id: str, frames: Sequence[Frame], user_id: str | None = None
+    ) -> None:
+        self._hub.publish(response_id, frames, user_id)
         if frames[-1].terminal:
             self._cancels.discard(response_id)
 

@@ -44,7 +44,7 @@ class SqlBase:
 
     def _tell(self, done: Committed[T]) -> None:
         if self._journal is not None:
-            for response_id, frames in done.logged:
-                self._journal.published(response_id, frames)
+            for user_id, response_id, frames in done.logged:
+                self._journal.published(response_id, frames, user_id)
         for user_id in done.fed:
             self._on_feed(user_id)

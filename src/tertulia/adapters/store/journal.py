@@ -28,6 +28,9 @@ class Journal(Protocol):
         """
         ...
 
-    def published(self, response_id: str, frames: Sequence[Frame]) -> None:
-        """Show them to the readers; to be called from ``on_commit`` of that transaction."""
+    def published(
+        self, response_id: str, frames: Sequence[Frame], user_id: str | None = None
+    ) -> None:
+        """Show them to the readers; to be called from ``on_commit`` of that transaction.
+        ``user_id``: whose they are; known, the first reader need not ask the database."""
         ...

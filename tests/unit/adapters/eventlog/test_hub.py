@@ -248,3 +248,47 @@ async def test_a_reader_is_woken_once_until_it_takes(backend: Backend) -> None:
     assert len(reader.take(3)) == 3
     write(hub, backend, run(1, start=10))
     assert wakes.count == 2, "whoever has not taken everything is woken all the same"
+
+
+# --- beginnings ----------------------------------------------------------------------------------
+
+
+async def test_the_first_reader_of_a_new_log_needs_no_backend(backend: Backend) -> None:
+    hub = Hub(backend)
+    hub.publish(RESPONSE, run(2), USER)
+    hub.publish(RESPONSE, run(3, start=2))
+    first = await subscribe(hub, 1)
+    hub.publish(RESPONSE, run(1, start=5))
+    assert await drain(first) == run(4, start=2)
+    assert await drain(await subscribe(hub)) == run(6)
+    assert backend.newest_reads == 0
+    with pytest.raises(PositionLost):
+        await subscribe(hub, 6)
+
+
+async def test_a_beginning_is_shown_to_its_owner_only(backend: Backend) -> None:
+    hub = Hub(backend)
+    hub.publish(RESPONSE, run(2), USER)
+    stranger = await hub.subscribe("user_2", RESPONSE, None, Wakes())
+    assert backend.newest_reads == 1
+    assert not stranger.exists
+
+
+async def test_what_is_no_beginning_is_loaded(backend: Backend) -> None:
+    hub = Hub(backend)
+    backend.frames += run(3)
+    hub.publish(RESPONSE, run(2, start=1), USER)
+    assert await drain(await subscribe(hub)) == run(3)
+
+
+async def test_a_long_or_erased_beginning_is_loaded(backend: Backend) -> None:
+    hub = Hub(backend)
+    long = run(2, text="x" * 10_000)
+    hub.publish("resp_2", long, USER)
+    hub.publish(RESPONSE, run(2), USER)
+    hub.reset(RESPONSE)
+    assert not (await subscribe(hub)).exists
+    backend.frames += long
+    reader = await hub.subscribe(USER, "resp_2", None, Wakes())
+    assert await drain(reader) == long
+    assert backend.newest_reads == 2

@@ -157,7 +157,8 @@ def expire(
 
 
 def committed(finished: Finished, fed: tuple[str, ...]) -> Committed[Finished]:
-    logged = ((finished.response.id, (finished.frame,)),) if finished.logged else ()
+    response = finished.response
+    logged = ((response.user_id, response.id, (finished.frame,)),) if finished.logged else ()
     return Committed(finished, fed, logged)
 
 

@@ -102,7 +102,7 @@ def submit(
     return Committed(
         Submitted(response, False, tuple(admitted), frames, journal is not None),
         lock.fed,
-        ((response.id, frames),) if journal is not None else (),
+        ((response.user_id, response.id, frames),) if journal is not None else (),
     )
 
 

@@ -37,8 +37,8 @@ class Committed(Generic[T]):
     value: T
     #: Users whose feed has new entries.
     fed: tuple[str, ...] = ()
-    #: Frames that are in the co-located log now: (response id, frames).
-    logged: tuple[tuple[str, tuple[Frame, ...]], ...] = ()
+    #: Frames that are in the co-located log now: (user id, response id, frames).
+    logged: tuple[tuple[str, str, tuple[Frame, ...]], ...] = ()
 
 
 class UserLock:
