@@ -116,8 +116,10 @@ class Server(uvicorn.Server):
         except SystemExit:  # uvicorn's way to say that the port cannot be had
             self.should_exit = True
             return
-        # What stands now stands until the end: no collection need ever look at it.
+        # What stands now stands until the end: no collection need ever look at it. A turn leaves
+        # few cycles behind, so collections may be rarer than for programs at large.
         gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         gc.enable()
         port = self.servers[0].sockets[0].getsockname()[1]
         url = f"http://{_in_url(self._settings.host)}:{port}"
