@@ -262,7 +262,7 @@ logs = Table(
 )
 
 # Appended at the end and never looked for: every row names the one before it in its log. An index
-# by response would dirty a page for each answer under way, eight times what is written.
+# by response would dirty a page for each answer under way, four to six times what is written.
 frames = Table(
     "frames",
     metadata,
