@@ -9,7 +9,6 @@ from sqlalchemy.dialects import postgresql
 
 from tertulia.adapters.store.schema import metadata
 
-
 _DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
 
 
