@@ -42,8 +42,10 @@ def configure(
     level: str = "info",
     form: Literal["auto", "console", "json"] = "auto",
     stream: TextIO | None = None,
+    lasting: bool = False,
 ) -> None:
-    """Send all logs of this process to ``stream`` (standard error when None)."""
+    """Send all logs of this process to ``stream`` (standard error when None). ``lasting``: this
+    is not called again, so that loggers need not ask at each line how they are set up."""
     out = stream or sys.stderr
     console = form == "console" or (form == "auto" and out.isatty())
     shared: list[structlog.typing.Processor] = [
@@ -59,7 +61,7 @@ def configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
         logger_factory=structlog.PrintLoggerFactory(out),
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=lasting,
     )
     handler = logging.StreamHandler(out)
     handler.setFormatter(_LibraryLines([*shared, renderer]))

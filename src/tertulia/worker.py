@@ -13,7 +13,7 @@ from tertulia.errors import TertuliaError, Unavailable
 from tertulia.turns.generate import Attempt, Stop
 from tertulia.turns.parts import Parts
 from tertulia.turns.recover import Sweeper
-from tertulia.turns.remember import entitle
+from tertulia.turns.remember import entitle, wants_title
 
 log = structlog.get_logger(__name__)
 
@@ -109,7 +109,7 @@ class Worker:
         if response is None:
             return
         attempt = self._attempts[response_id] = Attempt(parts, response)
-        log.info("turn_started", response_id=response_id, attempt=response.attempt)
+        log.debug("turn_started", response_id=response_id, attempt=response.attempt)
         try:
             finished = await attempt.run()
         finally:
@@ -129,9 +129,10 @@ class Worker:
             input_tokens=usage.input_tokens if usage else 0,
             output_tokens=usage.output_tokens if usage else 0,
         )
-        after: asyncio.Task[object] = asyncio.create_task(entitle(parts, ended))
-        self._after.add(after)
-        after.add_done_callback(self._after.discard)
+        if wants_title(ended, attempt.asked):
+            after: asyncio.Task[object] = asyncio.create_task(entitle(parts, ended))
+            self._after.add(after)
+            after.add_done_callback(self._after.discard)
 
     # --- keeping -----------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ def serve(settings: Settings, open_browser: bool = False) -> None:
         DataFolderError, Misconfigured: the folder or a setting.
         Unavailable: the port cannot be had.
     """
-    telemetry.configure(level=settings.log_level, form=settings.log_format)
+    telemetry.configure(level=settings.log_level, form=settings.log_format, lasting=True)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, open_browser))
 

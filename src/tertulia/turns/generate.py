@@ -7,13 +7,14 @@ acknowledged → finish.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 
 from tertulia.domain.compose import Composer
-from tertulia.domain.item import ItemStatus
+from tertulia.domain.item import Item, ItemStatus
 from tertulia.domain.promise import Promise
 from tertulia.domain.response import Failure, IncompleteReason, Response, Status, Usage
 from tertulia.domain.sent import Sent
@@ -62,6 +63,8 @@ class Attempt:
         self._scope: asyncio.Timeout | None = None
         self._usage = Usage()
         self._sent: Sent | None = None
+        #: Its input, once that was read.
+        self.asked: Sequence[Item] = ()
 
     def stop(self, why: Stop) -> None:
         """End the attempt soon. A lost lease overrules every other reason."""
@@ -184,6 +187,7 @@ class Attempt:
                 await model.ready()
                 self._set_deadline()
                 branch = await self._parts.store.branch(self.response.user_id, self.response.id)
+                self.asked = branch[-1].input
                 context = assemble(self.response, branch, model, composer.prefix)
                 call = await loaded(self._parts.store, self.response.user_id, context.call)
                 context = replace(context, call=call)

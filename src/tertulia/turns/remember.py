@@ -6,9 +6,11 @@ nothing is lost when this is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import aclosing
 
 from tertulia.domain.conversation import CUT, TITLE_STRENGTH, derived_title
+from tertulia.domain.item import Item
 from tertulia.domain.item import Message as MessageItem
 from tertulia.domain.response import Response
 from tertulia.errors import TertuliaError
@@ -24,16 +26,27 @@ _PROMPT = (
 )
 
 
-async def entitle(parts: Parts, response: Response) -> str | None:
-    """Let a capable model title a conversation after its first answer; None when it needs none.
+def wants_title(response: Response, asked: Sequence[Item]) -> bool:
+    """Whether the answer to ``asked`` was the first of a conversation that is not named by it.
 
     A message short enough to be its own title is one: a second call of the model, which is paid
     for as the answer is, would hardly better it.
+    """
+    if response.conversation_id is None or response.previous_response_id is not None:
+        return False
+    if response.status != "completed":
+        return False
+    said = (i.text for i in asked if isinstance(i, MessageItem) and i.role == "user")
+    title = derived_title(next(said, ""))
+    return title is None or title.endswith(CUT)
+
+
+async def entitle(parts: Parts, response: Response) -> str | None:
+    """Let a capable model title a conversation after its first answer; None when it needs none.
+
     Never raises for a model or store that fails: the title from the message stays.
     """
-    if response.conversation_id is None or response.status != "completed":
-        return None
-    if response.previous_response_id is not None:
+    if response.conversation_id is None:
         return None
     try:
         model = parts.models.get(response.request.model, admin=True)
@@ -42,8 +55,6 @@ async def entitle(parts: Parts, response: Response) -> str | None:
         user_id, conversation_id = response.user_id, response.conversation_id
         conversation = await parts.store.conversation(user_id, conversation_id)
         if TITLE_STRENGTH[conversation.title_source] >= TITLE_STRENGTH["model"]:
-            return None
-        if conversation.title is not None and not conversation.title.endswith(CUT):
             return None
         node = await parts.store.get(user_id, response.id)
         spoken = [i for i in (*node.input, *node.output) if isinstance(i, MessageItem)]
