@@ -1,7 +1,7 @@
 """All that must hold before a change lands; `make test` runs it.
 
-Every step runs even if one before it failed, so that one run tells all. The last line is
-pytest's own closing line.
+Every step runs even if one before it failed, so that one run tells all. The last line counts the
+Python tests as pytest's own closing line does.
 """
 
 import json
@@ -10,8 +10,10 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TextIO
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import debian
@@ -22,6 +24,10 @@ BIN = ROOT / ".venv" / "bin"
 COVERAGE_FLOOR = 95.0
 COVERED = ("src/tertulia/domain/", "src/tertulia/turns/")
 BROWSER = ("chromium", "fonts-noto-core", "fonts-noto-cjk", "fonts-noto-color-emoji")
+#: Tests of whole servers, browsers and others' clients; all others are of parts.
+WHOLE = ("e2e", "suites", "benchmarks", "canary")
+COUNT = re.compile(r"(\d+) (failed|passed|skipped|errors?|deselected|xfailed)")
+COUNTED = ("failed", "error", "errors", "passed", "skipped", "deselected", "xfailed")
 CLOSING = re.compile(r"^=* ?\d+ (passed|failed|errors?|skipped|deselected)\b.* in [\d.]+s.*$")
 
 # What the person who runs this has set up for themselves is not what is tested.
@@ -63,28 +69,53 @@ def browser() -> bool:
 
 
 class Tests:
-    """The Python tests, shown as they run, their coverage measured."""
+    """The Python tests, in two halves at once: those of the parts, whose coverage is measured, and
+    those of the whole, which mostly wait for servers and browsers of their own."""
 
     def __init__(self) -> None:
         self.closing = "0 passed, 1 failed"
 
     def run(self) -> bool:
-        (ROOT / "build" / "coverage").mkdir(parents=True, exist_ok=True)
-        command = [BIN / "python", "-m", "coverage", "run", "-m", "pytest", "-q", "--durations=8"]
-        with subprocess.Popen(
-            [str(word) for word in command],
+        folder = ROOT / "build" / "coverage"
+        folder.mkdir(parents=True, exist_ok=True)
+        others = [f"--ignore=tests/{name}" for name in WHOLE]
+        said = folder.parent / "whole.log"
+        begun = time.monotonic()
+        with said.open("w") as log:
+            whole = self._start(["-m", "pytest", *(f"tests/{name}" for name in WHOLE)], log)
+            parts = self._start(["-m", "coverage", "run", "-m", "pytest", *others], subprocess.PIPE)
+            closings = [self._shown(parts.stdout or ())]
+            passed = [half.wait() == 0 for half in (parts, whole)]
+        with said.open() as log:
+            closings.append(self._shown(log))
+        counts: Counter[str] = Counter()
+        for closing in closings:
+            counts.update({what: int(n) for n, what in COUNT.findall(closing)})
+        told = ", ".join(f"{counts[what]} {what}" for what in COUNTED if counts[what])
+        self.closing = f"{told} in {time.monotonic() - begun:.2f}s"
+        return all(passed)
+
+    @staticmethod
+    def _start(words: list[str], output: int | TextIO) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [str(BIN / "python"), *words, "-q", "--durations=8"],
             cwd=ROOT,
             env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
-        ) as process:
-            for line in process.stdout or ():
-                print(line, end="", flush=True)
-                if CLOSING.match(line.rstrip()):
-                    self.closing = line.rstrip()
-        return process.returncode == 0
+        )
+
+    @staticmethod
+    def _shown(lines: Iterable[str]) -> str:
+        """Pass on what pytest says; its closing line, or one that says that there was none."""
+        closing = "1 error"
+        for line in lines:
+            print(line, end="", flush=True)
+            if CLOSING.match(line.rstrip()):
+                closing = line.rstrip()
+        return closing
 
 
 def coverage() -> bool:
