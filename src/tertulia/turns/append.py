@@ -18,6 +18,8 @@ RETRY_FIRST, RETRY_MOST = 0.1, 5.0
 BEATS = 3
 #: Seconds by which a timer of the event loop may be early: uvloop counts milliseconds.
 TIMER_RESOLUTION = 0.001
+#: Deltas' worth of text that may wait for the delta before to be written.
+HELD = 16
 #: Appends under way beyond which the model is read no further.
 CROWDED = 64
 
@@ -29,12 +31,20 @@ class Coalescer:
     after the last flush or at ``max_bytes`` of UTF-8, whichever is sooner.
 
     All coalescers of a process flush on the same beats, so that one write serves many answers.
+    While ``busy`` says that the delta before is still being written, text waits for it, up to
+    `HELD` times ``max_bytes``: too much load then makes deltas longer, not their queue.
     """
 
     def __init__(
-        self, emit: Callable[[Key, str], None], *, interval: float, max_bytes: int
+        self,
+        emit: Callable[[Key, str], None],
+        *,
+        interval: float,
+        max_bytes: int,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._emit = emit
+        self._busy = busy
         self._interval = interval
         self._beat = interval / BEATS
         self._max_bytes = max_bytes
@@ -55,9 +65,19 @@ class Coalescer:
         self._texts.append(text)
         self._bytes += len(text) if text.isascii() else len(text.encode())
         if self._bytes >= self._max_bytes or self._loop.time() >= self._due:
+            self._flush_unless_busy()
+        elif self._timer is None:
+            self._timer = self._loop.call_at(self._due, self._tick)
+
+    def _flush_unless_busy(self) -> None:
+        if not self._busy() or self._bytes >= HELD * self._max_bytes:
             self.flush()
         elif self._timer is None:
-            self._timer = self._loop.call_at(self._due, self.flush)
+            self._timer = self._loop.call_later(self._beat, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._flush_unless_busy()
 
     def flush(self) -> None:
         """Emit what was gathered, now."""
@@ -109,6 +129,11 @@ class LogWriter:
         self._settled = asyncio.Event()
         self._settled.set()
         self._error: BaseException | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether frames were put that are not yet acknowledged."""
+        return bool(self._waiting)
 
     @property
     def crowded(self) -> bool:

@@ -34,7 +34,10 @@ class Pen:
             {"text": Gate(judge, composer.prefix), "reasoning": Gate(judge)} if judge else {}
         )
         self._coalescer = Coalescer(
-            self._emit, interval=parts.timing.flush, max_bytes=parts.timing.flush_bytes
+            self._emit,
+            interval=parts.timing.flush,
+            max_bytes=parts.timing.flush_bytes,
+            busy=lambda: writer.busy,
         )
         taken = {e.call_id for e in context.call.entries if isinstance(e, ToolCall)}
         taken |= {i.call_id for i in composer.output if isinstance(i, FunctionCall)}
