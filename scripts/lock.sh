@@ -13,5 +13,7 @@ compile() {
 project="pyproject.toml --extra local --group build"
 # Unquoted on purpose: words of the command.
 compile "$@" $project -o requirements/run.txt
-compile "$@" $project --group dev --constraint requirements/run.txt -o requirements/dev.txt
+clients="--extra postgresql --extra mysql --extra redis --extra amqp --extra kafka --extra nats"
+compile "$@" $project $clients --group dev --group services \
+    --constraint requirements/run.txt -o requirements/dev.txt
 compile "$@" --group node -o requirements/node.txt
