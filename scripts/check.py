@@ -24,6 +24,7 @@ BIN = ROOT / ".venv" / "bin"
 COVERAGE_FLOOR = 95.0
 COVERED = ("src/tertulia/domain/", "src/tertulia/turns/")
 BROWSER = ("chromium", "fonts-noto-core", "fonts-noto-cjk", "fonts-noto-color-emoji")
+SERVICES = ("redis-server", "rabbitmq-server", "mariadb-server")
 #: Tests of whole servers, browsers and others' clients; all others are of parts.
 WHOLE = ("e2e", "suites", "benchmarks", "canary")
 COUNT = re.compile(r"(\d+) (failed|passed|skipped|errors?|deselected|xfailed)")
@@ -66,6 +67,11 @@ def web(script: str) -> bool:
 def browser() -> bool:
     """The browser that the end-to-end tests drive; without it they skip, in CI they fail."""
     return debian.install(BROWSER) or not ENVIRONMENT.get("CI")
+
+
+def services() -> bool:
+    """What the tests of many machines start; without it they skip, in CI they fail."""
+    return debian.install(SERVICES) or not ENVIRONMENT.get("CI")
 
 
 class Tests:
@@ -153,6 +159,7 @@ def main() -> int:
         ("web tests", lambda: web("test")),
         ("web size", lambda: web("size")),
         ("browser", browser),
+        ("services", services),
         ("pytest", tests.run),
         ("coverage", coverage),
     ]
