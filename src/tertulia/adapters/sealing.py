@@ -28,6 +28,8 @@ _NONCE_SIZE: Final = 12
 _PREFIX_SIZE: Final = _HEADER.size + _NONCE_SIZE
 #: Keys whose schedule is kept; making one costs as much as sealing a short value.
 _KEPT_KEYS: Final = 4096
+#: Fields of users whose part of the associated data is kept.
+_KEPT_PLACES: Final = 4096
 
 
 class AesGcmCipher:
@@ -41,21 +43,22 @@ class AesGcmCipher:
         sealed = self._aead(keys.data_key).encrypt(
             nonce, plaintext, _associated(context, keys.version)
         )
-        return _HEADER.pack(_FORMAT, keys.version) + nonce + sealed
+        return _header(keys.version) + nonce + sealed
 
     def open(self, keys: UserKeys, context: tuple[str, ...], sealed: bytes) -> bytes:
         if len(sealed) < _PREFIX_SIZE:
             raise ValueError(f"sealed value of {'/'.join(context[1:])} was cut")
-        kind, version = _HEADER.unpack_from(sealed)
-        if kind != _FORMAT or version != keys.version:
+        if not sealed.startswith(_header(keys.version)):
+            kind, version = _HEADER.unpack_from(sealed)
             raise ValueError(
                 f"value of {'/'.join(context[1:])} is of format {kind}, key version {version}; "
                 f"this is format {_FORMAT}, key version {keys.version}"
             )
-        nonce = sealed[_HEADER.size : _PREFIX_SIZE]
         try:
             return self._aead(keys.data_key).decrypt(
-                nonce, sealed[_PREFIX_SIZE:], _associated(context, version)
+                sealed[_HEADER.size : _PREFIX_SIZE],
+                sealed[_PREFIX_SIZE:],
+                _associated(context, keys.version),
             )
         except InvalidTag:
             raise ValueError(
@@ -63,9 +66,26 @@ class AesGcmCipher:
             ) from None
 
 
+@lru_cache(maxsize=16)
+def _header(version: int) -> bytes:
+    return _HEADER.pack(_FORMAT, version)
+
+
 def _associated(context: tuple[str, ...], version: int) -> bytes:
-    words = (*context, str(version))
-    text = "".join([f"{len(word)}:{word}" for word in words])
+    user, table, row, field = context
+    before, after = _around(user, table, field, version)
+    text = f"{before}{len(row)}:{row}{after}"
     if text.isascii():  # as ids and names are: then characters are bytes
         return text.encode()
-    return b"".join([b"%d:%b" % (len(part), part) for part in map(str.encode, words)])
+    words = map(str.encode, (*context, str(version)))
+    return b"".join([b"%d:%b" % (len(part), part) for part in words])
+
+
+@lru_cache(maxsize=_KEPT_PLACES)
+def _around(user: str, table: str, field: str, version: int) -> tuple[str, str]:
+    """What stands before and after the row: the same for all rows of a user's field."""
+
+    def counted(*words: str) -> str:
+        return "".join([f"{len(word)}:{word}" for word in words])
+
+    return counted(user, table), counted(field, str(version))
