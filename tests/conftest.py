@@ -5,3 +5,6 @@ from hypothesis import settings
 # No test asserts how long something takes: on a busy machine that is a matter of luck.
 settings.register_profile("tertulia", deadline=None)
 settings.load_profile("tertulia")
+
+# Fixtures of real services, each started when the first test asks for it.
+pytest_plugins = ["tests.support.services.redis"]
