@@ -54,6 +54,11 @@ _SAVE = Statement(
         }
     )
 )
+_MOVE = Statement(
+    update(conversations)
+    .where(conversations.c.id == bindparam("id"))
+    .values(updated_at=bindparam("updated_at"), head=bindparam("head"))
+)
 
 
 def not_found(conversation_id: str) -> NotFound:
@@ -88,20 +93,26 @@ def save_conversation(
     )
 
 
+def move_conversation(conversation: Conversation) -> Script[None]:
+    """Write its time and its head, when nothing else has changed."""
+    values = {"updated_at": conversation.updated_at, "head": conversation.head}
+    yield _MOVE, {"id": conversation.id, **values}
+
+
 def announce_conversation(
     lock: UserLock, conversation: Conversation, what: str = "conversation.updated"
-) -> Script[None]:
+) -> None:
     event = {"type": what, "conversation": conversation.resource()}
-    yield from lock.announce(event, conversation.id)
+    lock.announce(event, conversation.id)
 
 
-def announce_head(lock: UserLock, conversation: Conversation) -> Script[None]:
+def announce_head(lock: UserLock, conversation: Conversation) -> None:
     event = {
         "type": "head.changed",
         "conversation_id": conversation.id,
         "head": conversation.head,
     }
-    yield from lock.announce(event, conversation.id)
+    lock.announce(event, conversation.id)
 
 
 def open_conversation(row: Row, sealer: Sealer) -> Conversation:

@@ -71,7 +71,7 @@ def create(
     yield _INSERT, conversation_row(conversation, sealer)
     if items:
         conversation, _ = yield from put_node(lock, conversation, items, now)
-    yield from announce_conversation(lock, conversation, "conversation.created")
+    announce_conversation(lock, conversation, "conversation.created")
     yield from lock.save()
     return Committed(conversation, lock.fed)
 
@@ -116,7 +116,7 @@ def change(
         changed = msgspec.structs.replace(changed, metadata=dict(metadata))
     if changed != found:
         yield from save_conversation(lock, changed)
-        yield from announce_conversation(lock, changed)
+        announce_conversation(lock, changed)
         yield from lock.save()
     return Committed(changed, lock.fed)
 
@@ -126,7 +126,7 @@ def hide(conversation_id: str, *, now: float, sealer: Sealer) -> Script[Committe
     conversation = yield from lock_conversation(lock, conversation_id)
     yield from save_conversation(lock, conversation, deleted_at=now)
     event = {"type": "conversation.deleted", "conversation_id": conversation_id}
-    yield from lock.announce(event, conversation_id)
+    lock.announce(event, conversation_id)
     yield from lock.save()
     rows = yield _UNFINISHED, {"id": conversation_id}
     return Committed([response_id for (response_id,) in rows], lock.fed)
@@ -140,7 +140,7 @@ def restore(conversation_id: str, *, sealer: Sealer) -> Script[Committed[Convers
         # One that is there needs no restoring.
         return Committed((yield from lock_conversation(lock, conversation_id)))
     yield from save_conversation(lock, conversation)
-    yield from announce_conversation(lock, conversation, "conversation.restored")
+    announce_conversation(lock, conversation, "conversation.restored")
     yield from lock.save()
     return Committed(conversation, lock.fed)
 
@@ -163,6 +163,6 @@ def set_head(
     if conversation.head != response_id:
         conversation = msgspec.structs.replace(conversation, head=response_id)
         yield from save_conversation(lock, conversation)
-        yield from announce_head(lock, conversation)
+        announce_head(lock, conversation)
         yield from lock.save()
     return Committed(conversation, lock.fed)

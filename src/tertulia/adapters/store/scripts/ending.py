@@ -13,7 +13,7 @@ from tertulia.adapters.store.scripts.admission import admit_after
 from tertulia.adapters.store.scripts.conversation_rows import (
     announce_conversation,
     lock_conversation,
-    save_conversation,
+    move_conversation,
 )
 from tertulia.adapters.store.scripts.items import OUTPUT, put_items
 from tertulia.adapters.store.scripts.records import (
@@ -208,7 +208,7 @@ def _announce(record: Record, status: Status, now: float, lock: UserLock) -> Scr
         "conversation_id": record.conversation_id,
         "status": status,
     }
-    yield from lock.announce(event, record.conversation_id)
+    lock.announce(event, record.conversation_id)
     if record.conversation_id is None:
         return
     try:
@@ -216,5 +216,5 @@ def _announce(record: Record, status: Status, now: float, lock: UserLock) -> Scr
     except NotFound:  # deleted while the answer was being written
         return
     conversation = msgspec.structs.replace(conversation, updated_at=now)
-    yield from save_conversation(lock, conversation)
-    yield from announce_conversation(lock, conversation)
+    yield from move_conversation(conversation)
+    announce_conversation(lock, conversation)

@@ -12,7 +12,7 @@ from tertulia.adapters.store.scripts.conversation_rows import (
     announce_conversation,
     announce_head,
     lock_conversation,
-    save_conversation,
+    move_conversation,
 )
 from tertulia.adapters.store.scripts.items import INPUT, OUTPUT, open_item, put_items
 from tertulia.adapters.store.scripts.log_rows import erase_log
@@ -95,7 +95,7 @@ def put_node(
     yield INSERT, row
     yield from put_items(lock.sealer, response.id, INPUT, content)
     conversation = msgspec.structs.replace(conversation, head=response.id, updated_at=now)
-    yield from save_conversation(lock, conversation)
+    yield from move_conversation(conversation)
     return conversation, Node(response, tuple(content), ())
 
 
@@ -114,8 +114,8 @@ def add_items(
                 code="response_in_progress",
             )
     conversation, node = yield from put_node(lock, conversation, content, now)
-    yield from announce_conversation(lock, conversation)
-    yield from announce_head(lock, conversation)
+    announce_conversation(lock, conversation)
+    announce_head(lock, conversation)
     yield from lock.save()
     return Committed(node, lock.fed)
 
@@ -134,6 +134,6 @@ def delete_item(conversation_id: str, item_id: str, *, sealer: Sealer) -> Script
         if side == OUTPUT:
             # The frames tell the same; a later reader is served from the items that are left.
             yield from erase_log(response_id)
-    yield from announce_conversation(lock, conversation)
+    announce_conversation(lock, conversation)
     yield from lock.save()
     return Committed(None, lock.fed)

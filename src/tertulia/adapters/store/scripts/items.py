@@ -6,35 +6,32 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Select, and_, insert, literal_column, select, union_all
+from sqlalchemy import CompoundSelect, Select, and_, literal_column, select, union_all
 
 from tertulia.adapters.store.schema import items
+from tertulia.adapters.store.scripts.many import Inserts
 from tertulia.adapters.store.scripts.records import Record, opened
 from tertulia.adapters.store.scripts.sealer import Sealer
-from tertulia.adapters.store.statement import Rows, Script, Statement
+from tertulia.adapters.store.statement import Rows, Script
 from tertulia.domain.item import Item, decode_item, encode_item
 from tertulia.ports.turns import Node
 
 INPUT, OUTPUT = 0, 1
 
-_INSERT = Statement(insert(items))
+_INSERTS = Inserts(items)
 
 
 def put_items(sealer: Sealer, response_id: str, side: int, content: Sequence[Item]) -> Script[None]:
-    for position, item in enumerate(content):
-        yield (
-            _INSERT,
-            {
-                "response_id": response_id,
-                "side": side,
-                "position": position,
-                "user_id": sealer.user_id,
-                "item_id": item.id,
-                "body": sealer.seal(
-                    "items", _place(response_id, side, position), "body", encode_item(item)
-                ),
-            },
-        )
+    def body(position: int, item: Item) -> bytes:
+        place = _place(response_id, side, position)
+        return sealer.seal("items", place, "body", encode_item(item))
+
+    yield from _INSERTS.put(
+        [
+            (response_id, side, position, sealer.user_id, item.id, body(position, item))
+            for position, item in enumerate(content)
+        ]
+    )
 
 
 def _place(response_id: str, side: int, position: int) -> str:

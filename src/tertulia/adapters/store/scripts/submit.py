@@ -12,6 +12,7 @@ from tertulia.adapters.store.scripts.conversation_rows import (
     announce_conversation,
     announce_head,
     lock_conversation,
+    move_conversation,
     save_conversation,
 )
 from tertulia.adapters.store.scripts.idempotency import first_result, renew
@@ -190,22 +191,23 @@ def _announce(
 ) -> Script[None]:
     """Move head, time and title of the conversation, and tell the user's devices."""
     if conversation is not None:
-        named = conversation.title is None and title is not None
         conversation = msgspec.structs.replace(
-            conversation,
-            updated_at=response.created_at,
-            head=response.id,
-            title=title if named else conversation.title,
-            title_source="message" if named else conversation.title_source,
+            conversation, updated_at=response.created_at, head=response.id
         )
-        yield from save_conversation(lock, conversation)
-        yield from announce_conversation(lock, conversation)
+        if conversation.title is None and title is not None:
+            conversation = msgspec.structs.replace(
+                conversation, title=title, title_source="message"
+            )
+            yield from save_conversation(lock, conversation)
+        else:
+            yield from move_conversation(conversation)
+        announce_conversation(lock, conversation)
     event = {
         "type": "response.started",
         "response_id": response.id,
         "conversation_id": response.conversation_id,
         "previous_response_id": response.previous_response_id,
     }
-    yield from lock.announce(event, response.conversation_id)
+    lock.announce(event, response.conversation_id)
     if conversation is not None:
-        yield from announce_head(lock, conversation)
+        announce_head(lock, conversation)

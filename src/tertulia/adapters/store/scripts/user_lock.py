@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 import msgspec
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 
 from tertulia.adapters.store.schema import feed, users
+from tertulia.adapters.store.scripts.many import Inserts
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.statement import Script, Statement, T
 from tertulia.domain.frame import Frame
@@ -25,7 +26,7 @@ _SAVE = Statement(
     .where(users.c.id == bindparam("id"))
     .values(feed_offset=bindparam("feed_offset"), responses=bindparam("responses"))
 )
-_INSERT = Statement(insert(feed))
+_FEED = Inserts(feed)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -44,13 +45,15 @@ class Committed(Generic[T]):
 class UserLock:
     """Made by `lock_user`; `save` must end the script that used it."""
 
-    __slots__ = ("_found", "_offset", "_responses", "sealer")
+    __slots__ = ("_entries", "_found", "_offset", "_responses", "sealer")
 
     def __init__(self, sealer: Sealer, offset: int, responses: int) -> None:
         self.sealer = sealer
         self._found = (offset, responses)
         self._offset = offset
         self._responses = responses
+        #: Rows of the feed, written by `save`.
+        self._entries: list[tuple[str, int, str | None, bytes]] = []
 
     @property
     def user_id(self) -> str:
@@ -65,21 +68,14 @@ class UserLock:
         self._responses += 1
         return self._responses
 
-    def announce(self, event: Mapping[str, Any], conversation_id: str | None) -> Script[None]:
-        """Write a feed entry under the next number."""
+    def announce(self, event: Mapping[str, Any], conversation_id: str | None) -> None:
+        """A feed entry under the next number."""
         self._offset += 1
         body = self.sealer.seal("feed", str(self._offset), "body", _encode(event))
-        yield (
-            _INSERT,
-            {
-                "user_id": self.user_id,
-                "number": self._offset,
-                "conversation_id": conversation_id,
-                "body": body,
-            },
-        )
+        self._entries.append((self.user_id, self._offset, conversation_id, body))
 
     def save(self) -> Script[None]:
+        yield from _FEED.put(self._entries)
         if (self._offset, self._responses) != self._found:
             yield (
                 _SAVE,
