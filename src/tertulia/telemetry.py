@@ -18,6 +18,7 @@ import sys
 import threading
 import traceback
 from collections.abc import MutableMapping, Sequence
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Literal, TextIO
 
@@ -32,6 +33,9 @@ Event = MutableMapping[str, Any]
 STACK_FRAMES = 16
 #: Exceptions of a chain of causes that are logged.
 CAUSES = 4
+
+#: Of the request that is being served: it stands in every line that is logged on its way.
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _encoder = msgspec.json.Encoder(enc_hook=repr)
 _log = structlog.get_logger("tertulia")
@@ -49,7 +53,7 @@ def configure(
     out = stream or sys.stderr
     console = form == "console" or (form == "auto" and out.isatty())
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _of_the_request,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _faults_without_messages,
@@ -99,6 +103,13 @@ def describe(fault: BaseException) -> dict[str, Any]:
     frames = traceback.extract_tb(fault.__traceback__)[-STACK_FRAMES:]
     where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
     return {"fault": chain, "frames": where}
+
+
+def _of_the_request(_: Any, __: str, event: Event) -> Event:
+    served = request_id.get()
+    if served is not None:
+        event.setdefault("request_id", served)
+    return event
 
 
 def _faults_without_messages(_: Any, __: str, event: Event) -> Event:

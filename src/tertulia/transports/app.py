@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import tertulia
+from tertulia.settings import Settings
 from tertulia.transports import (
     accounts_routes,
     chat_completions,
@@ -32,38 +34,32 @@ from tertulia.transports.presence import Presence
 from tertulia.transports.services import Services
 from tertulia.transports.static import WebClient
 
+_SOCKETS = [*feed.routes, *responses_socket.routes]
 
-def create_app(services: Services) -> FastAPI:
+
+class Application(FastAPI):
+    """FastAPI behind layers of ours.
+
+    They are not among its middlewares, since it puts layers of its own before those: every request
+    would go through these, and every idle socket hold them.
+    """
+
+    front: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        await self.front(scope, receive, send)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Without the last resort: that is `Observe`."""
+        stack = super().build_middleware_stack()
+        assert isinstance(stack, ServerErrorMiddleware)
+        return stack.app
+
+
+def create_app(services: Services) -> Application:
     """An application over ``services``; it starts and stops nothing of theirs."""
-    settings = services.settings
-    middleware = [Middleware(Observe), Middleware(Guard, settings=settings)]
-    if settings.allowed_origins:
-        middleware.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=settings.allowed_origins,
-                allow_methods=["GET", "POST", "PATCH", "DELETE"],
-                allow_headers=[
-                    "authorization",
-                    "content-type",
-                    "idempotency-key",
-                    "last-event-id",
-                    "tertulia-events",
-                ],
-                expose_headers=["x-request-id", "retry-after"],
-            )
-        )
-    uploads = {files.ROOT: settings.limits.image_bytes + files.FORM_BYTES}
-    middleware.append(Middleware(BodyLimit, limit=settings.limits.body_bytes, uploads=uploads))
-    sockets = [*feed.routes, *responses_socket.routes]
-    middleware.append(
-        Middleware(
-            Direct,
-            handlers={**conversations_routes.DIRECT, **responses.DIRECT},
-            sockets={route.path: route.app for route in sockets},
-        )
-    )
-    app = FastAPI(
+    app = Application(
         title="Tertulia",
         version=tertulia.__version__,
         summary="A chat system that its owner runs, in the words of Open Responses.",
@@ -71,7 +67,6 @@ def create_app(services: Services) -> FastAPI:
         # Their pages load scripts from a CDN.
         docs_url=None,
         redoc_url=None,
-        middleware=middleware,
         generate_unique_id_function=operation_id,
     )
     app.router.redirect_slashes = False
@@ -93,7 +88,34 @@ def create_app(services: Services) -> FastAPI:
     )
     for part in parts:
         app.include_router(part.router)
-    app.router.routes.extend(sockets)
+    app.router.routes.extend(_SOCKETS)
     app.router.default = WebClient(services.web)
     describe(app, [part.router for part in parts])
+    app.front = _layers(app.build_middleware_stack(), services.settings)
     return app
+
+
+def _layers(routed: ASGIApp, settings: Settings) -> ASGIApp:
+    """What every request goes through on its way to the routes, the last of it first."""
+    app: ASGIApp = Direct(
+        routed,
+        handlers={**conversations_routes.DIRECT, **responses.DIRECT},
+        sockets={route.path: route.app for route in _SOCKETS},
+    )
+    uploads = {files.ROOT: settings.limits.image_bytes + files.FORM_BYTES}
+    app = BodyLimit(app, limit=settings.limits.body_bytes, uploads=uploads)
+    if settings.allowed_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=[
+                "authorization",
+                "content-type",
+                "idempotency-key",
+                "last-event-id",
+                "tertulia-events",
+            ],
+            expose_headers=["x-request-id", "retry-after"],
+        )
+    return Observe(Guard(app, settings))

@@ -45,10 +45,12 @@ class BodyLimit:
         self._limit = limit
         self._uploads = uploads or {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http" or scope["method"] in _WITHOUT_BODY:
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
+        return self._collect(scope, receive, send)
+
+    async def _collect(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         upload = scope["path"] in self._uploads
         limit = self._uploads.get(scope["path"], self._limit)

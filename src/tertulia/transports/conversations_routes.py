@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -13,6 +15,7 @@ from tertulia.domain.item import Item
 from tertulia.domain.principal import Principal
 from tertulia.transports.auth import Caller, limit_creation, principal_of
 from tertulia.transports.body import body_of, body_schema
+from tertulia.transports.direct import Handler
 from tertulia.transports.errors import documented
 from tertulia.transports.idempotency import idempotency
 from tertulia.transports.reply import listing, reply
@@ -30,6 +33,8 @@ MAX_ITEMS = 20
 _ROOT = "/v1/conversations"
 _ONE = _ROOT + "/{conversation_id}"
 
+_SMALL = re.compile(r"[0-9]{1,3}")
+
 _SAID = [
     {"role": "user", "content": "Who met at the Café Gijón?"},
     {"role": "assistant", "content": "Writers, mostly."},
@@ -45,7 +50,8 @@ Items = Annotated[
 ]
 Limit = Annotated[int, Query(ge=1, le=100, description="Elements on the page.")]
 #: Conversations come without what was said in them.
-ManyLimit = Annotated[int, Query(ge=1, le=500, description="Elements on the page.")]
+MANY, MOST = 20, 500
+ManyLimit = Annotated[int, Query(ge=1, le=MOST, description="Elements on the page.")]
 After = Annotated[str | None, Query(description="The last id of the page before.")]
 
 
@@ -148,15 +154,11 @@ async def _create(request: Request) -> Response:
     return await create(request, caller, body, request.headers.get("idempotency-key"))
 
 
-#: See `transports.direct`.
-DIRECT = {("POST", _ROOT): _create}
-
-
 @router.get(_ROOT, response_model=ConversationList, responses=documented(401, 404))
 async def list_conversations(
     request: Request,
     caller: Caller,
-    limit: ManyLimit = 20,
+    limit: ManyLimit = MANY,
     after: After = None,
     search: Annotated[
         str | None, Query(max_length=200, description="Words that the title must hold.")
@@ -172,6 +174,17 @@ async def list_conversations(
         first=page.data[0].id if page.data else None,
         last=page.data[-1].id if page.data else None,
     )
+
+
+async def _list(request: Request) -> Response | None:
+    """As browsers ask; what else may be asked, and wrongly, is left to the declared parameters."""
+    query = request.query_params
+    asked = query.get("limit", str(MANY))
+    limit = int(asked) if _SMALL.fullmatch(asked) else 0
+    if not 0 < limit <= MOST or "search" in query:
+        return None
+    caller = await principal_of(request)
+    return await list_conversations(request, caller, limit, query.get("after"))
 
 
 @router.get(_ONE, response_model=ConversationResource, responses=documented(401, 404))
@@ -240,6 +253,19 @@ async def tree(request: Request, caller: Caller, conversation_id: str) -> Respon
         caller.user_id, conversation_id
     )
     return reply({"conversation": conversation.resource(), "responses": nodes})
+
+
+async def _tree(request: Request) -> Response:
+    caller = await principal_of(request)
+    return await tree(request, caller, request.path_params["conversation_id"])
+
+
+#: See `transports.direct`.
+DIRECT: Mapping[tuple[str, str], Handler] = {
+    ("POST", _ROOT): _create,
+    ("GET", _ROOT): _list,
+    ("GET", _ONE + "/tree"): _tree,
+}
 
 
 # --- items -----------------------------------------------------------------------------------

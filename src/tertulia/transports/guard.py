@@ -9,6 +9,7 @@ request and every socket, with and without sign-in.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Awaitable
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -34,15 +35,14 @@ class Guard:
         self._known = lru_cache(maxsize=256)(self._answers_to)
         self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.allowed_origins)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        # No coroutine of its own, which every open connection would hold.
         if scope["type"] not in {"http", "websocket"}:
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         error = self._judge(scope)
         if error is None:
-            await self._app(scope, receive, send)
-        else:
-            await refuse(error, scope, receive, send)
+            return self._app(scope, receive, send)
+        return refuse(error, scope, receive, send)
 
     def _judge(self, scope: Scope) -> TertuliaError | None:
         hosts = _values(scope, b"host")

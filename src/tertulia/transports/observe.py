@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Awaitable
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tertulia import telemetry
 from tertulia.errors import TertuliaError
 from tertulia.telemetry import describe
 from tertulia.transports.errors import error_reply
@@ -17,6 +18,16 @@ _log = structlog.get_logger("tertulia.access")
 
 _PROBES = {"/healthz", "/readyz"}
 _STARTS = {"http.response.start", "websocket.http.response.start"}
+
+#: Headers of every answer.
+_SAFE = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+#: Of answers that do not say themselves how long they are good.
+_NO_STORE = (b"cache-control", b"no-store")
 
 
 class Observe:
@@ -38,35 +49,34 @@ class Observe:
         begun = time.perf_counter()
         status: int | None = None
 
-        async def marked(message: Message) -> None:
+        def marked(message: Message) -> Awaitable[None]:
             nonlocal status
             kind = message["type"]
             if kind in _STARTS:
                 status = message["status"]
-                _add_headers(MutableHeaders(scope=message), request_id)
+                _add_headers(message, request_id)
             elif kind == "websocket.accept":
                 status = 101
             elif kind == "websocket.close":
                 status = message.get("code", 1000)
-            await send(message)
+            return send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, marked)
-            except Exception as fault:  # noqa: BLE001  # the last resort: nothing is above but the server
-                _log.error("request failed", route=_route(scope), **describe(fault))
-                await _apologise(scope, receive, marked, status, request_id)
-            finally:
-                _write(scope, status, time.perf_counter() - begun)
+        bound = telemetry.request_id.set(request_id)
+        try:
+            await self._app(scope, receive, marked)
+        except Exception as fault:  # noqa: BLE001  # the last resort: nothing is above but the server
+            _log.error("request failed", route=_route(scope), **describe(fault))
+            await _apologise(scope, receive, marked, status, request_id)
+        finally:
+            _write(scope, status, time.perf_counter() - begun)
+            telemetry.request_id.reset(bound)
 
 
-def _add_headers(headers: MutableHeaders, request_id: str) -> None:
-    headers["x-request-id"] = request_id
-    headers["x-content-type-options"] = "nosniff"
-    headers["referrer-policy"] = "same-origin"
-    headers["cross-origin-opener-policy"] = "same-origin"
-    headers["cross-origin-resource-policy"] = "same-origin"
-    headers.setdefault("cache-control", "no-store")
+def _add_headers(message: Message, request_id: str) -> None:
+    headers = [*message.get("headers", ()), (b"x-request-id", request_id.encode()), *_SAFE]
+    if all(name != b"cache-control" for name, _ in headers):
+        headers.append(_NO_STORE)
+    message["headers"] = headers
 
 
 async def _apologise(
