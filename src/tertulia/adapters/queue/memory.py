@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tertulia.adapters.queue.takers import Takers
 from tertulia.ports.queue import Doorbell
 
 
@@ -22,20 +23,35 @@ class MemoryQueue:
     sweeper that rings again and again does not fill it."""
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[str] = asyncio.Queue()
-        self._waiting: set[str] = set()
+        self._waiting: deque[str] = deque()
+        self._known: set[str] = set()
+        self._takers: Takers[_Ring] = Takers(self._put_back)
 
     async def ring(self, response_ids: Sequence[str]) -> None:
+        self._takers.check_open()
         for response_id in response_ids:
-            if response_id not in self._waiting:
-                self._waiting.add(response_id)
-                self._queue.put_nowait(response_id)
+            if response_id in self._known or self._takers.give(_Ring(response_id)):
+                continue
+            self._known.add(response_id)
+            self._waiting.append(response_id)
 
     async def take(self) -> Doorbell:
-        response_id = await self._queue.get()
-        self._waiting.discard(response_id)
-        return _Ring(response_id)
+        self._takers.check_open()
+        if self._waiting:
+            response_id = self._waiting.popleft()
+            self._known.discard(response_id)
+            return _Ring(response_id)
+        return await self._takers.wait()
+
+    async def ping(self) -> None:
+        self._takers.check_open()
 
     async def close(self) -> None:
         self._waiting.clear()
-        self._queue = asyncio.Queue()
+        self._known.clear()
+        self._takers.close()
+
+    def _put_back(self, ring: _Ring) -> None:
+        if ring.response_id not in self._known:
+            self._known.add(ring.response_id)
+            self._waiting.appendleft(ring.response_id)
