@@ -6,13 +6,14 @@ other, are the same data, where the backend outlives its process at all.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import pytest
+from tests.conformance import backends_redis
 
 from tertulia.adapters.cache.limiter import MemoryLimiter
 from tertulia.adapters.eventlog.memory import MemoryEventLog
@@ -79,29 +80,38 @@ async def memory_limiter(_: Path) -> AsyncIterator[Limiter]:
 #: A narrow window holds a frame or two, so that readers fall behind it all the time.
 WIDE, NARROW = 1 << 20, 500
 
-EVENT_LOGS: dict[str, Opener[EventLog]] = {
+EVENT_LOGS: dict[str, Opener[EventLog] | backends_redis.OnRedis[EventLog]] = {
     "memory": partial(memory_log, window_bytes=WIDE),
     "memory-narrow": partial(memory_log, window_bytes=NARROW),
     "sqlite": partial(sqlite_log, window_bytes=WIDE),
     "sqlite-narrow": partial(sqlite_log, window_bytes=NARROW),
+    **backends_redis.EVENT_LOGS,
 }
 #: Those that outlive their process.
-LASTING_EVENT_LOGS = ("sqlite", "sqlite-narrow")
+LASTING_EVENT_LOGS = ("sqlite", "sqlite-narrow", *backends_redis.EVENT_LOGS)
 KEYS: dict[str, Opener[Keys]] = {"file": file_keys}
 QUEUES: dict[str, Opener[Queue]] = {"memory": memory_queue}
 LIMITERS: dict[str, Opener[Limiter]] = {"memory": memory_limiter}
 
 
+def running(
+    backends: Mapping[str, Opener[T] | backends_redis.OnRedis[T]], request: pytest.FixtureRequest
+) -> Opener[T]:
+    """The opener that the test is to use, its service started."""
+    opener = backends[request.param]
+    return opener.on(request) if isinstance(opener, backends_redis.OnRedis) else opener
+
+
 @pytest.fixture(params=EVENT_LOGS)
 async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventLog]:
-    async with EVENT_LOGS[request.param](tmp_path) as opened:
+    async with running(EVENT_LOGS, request)(tmp_path) as opened:
         yield opened
 
 
 @pytest.fixture(params=LASTING_EVENT_LOGS)
 def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Open[EventLog]:
     """Opens the same log each time, as a process that starts again would."""
-    return partial(EVENT_LOGS[request.param], tmp_path)
+    return partial(running(EVENT_LOGS, request), tmp_path)
 
 
 @pytest.fixture(params=KEYS)

@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import Final, Protocol
 
 from tertulia.adapters.eventlog.admit import position_lost
-from tertulia.domain.frame import Frame
+from tertulia.domain.frame import Frame, follows
 
 #: What a frame costs beside its data: the objects around it.
 _FRAME_OVERHEAD: Final = 200
@@ -44,13 +44,19 @@ class Hub:
     """All windows of a process. To be used on the event loop only.
 
     ``window_bytes``: what one response may keep; ``total_bytes``: what all may, beyond which
-    each keeps a sixteenth.
+    each keeps a sixteenth. ``on_left``: called with a response that has no readers any more.
     """
 
     def __init__(
-        self, source: Source, *, window_bytes: int = 1 << 20, total_bytes: int = 256 << 20
+        self,
+        source: Source,
+        *,
+        window_bytes: int = 1 << 20,
+        total_bytes: int = 256 << 20,
+        on_left: Callable[[str], None] = lambda _response_id: None,
     ) -> None:
         self.source = source
+        self._on_left = on_left
         self._window_bytes = window_bytes
         self._total_bytes = total_bytes
         self._windows: dict[str, dict[str, _Window]] = {}
@@ -94,6 +100,22 @@ class Hub:
         for window in tuple(self._windows.get(response_id, {}).values()):
             window.reset()
 
+    def doubt(self, response_id: str) -> None:
+        """Frames may have been missed: readers keep what is at hand, and it is loaded again."""
+        for window in tuple(self._windows.get(response_id, {}).values()):
+            window.doubt()
+
+    def watched(self, response_id: str) -> bool:
+        """Whether it has readers."""
+        return response_id in self._windows
+
+    def newest(self, response_id: str) -> tuple[str, int] | None:
+        """Whose log it is, and the last number that its readers may know of."""
+        for user_id, window in self._windows.get(response_id, {}).items():
+            if window.frames:
+                return user_id, window.frames[-1].sequence_number
+        return None
+
     async def subscribe(
         self, user_id: str, response_id: str, after: int | None, wake: Callable[[], None]
     ) -> Reader:
@@ -118,6 +140,7 @@ class Hub:
         del of_response[window.user_id]
         if not of_response:
             del self._windows[window.response_id]
+            self._on_left(window.response_id)
 
 
 class _Beginning:
@@ -153,7 +176,7 @@ class _Window:
         self._size = 0
         self._stale = True
         self._loading: asyncio.Task[None] | None = None
-        self._arrived: list[Frame] = []
+        self._arrived: list[Sequence[Frame]] = []
 
     @property
     def exists(self) -> bool:
@@ -166,9 +189,10 @@ class _Window:
 
     def publish(self, frames: Sequence[Frame]) -> None:
         if self._loading is not None:
-            self._arrived += frames
+            self._arrived.append(frames)
         elif self.frames:
-            self._extend_past_last(frames)
+            if not self._extend_past_last(frames):
+                return
         else:
             # Whose frames these are is for the backend to say.
             self._stale = True
@@ -177,6 +201,10 @@ class _Window:
     def reset(self) -> None:
         self._clear()
         self._arrived.clear()
+        self._stale = True
+        self._wake()
+
+    def doubt(self) -> None:
         self._stale = True
         self._wake()
 
@@ -204,16 +232,25 @@ class _Window:
         self.offset = int(more)
         self._extend(frames)
         if self.frames:
-            self._extend_past_last(arrived)
+            for some in arrived:
+                self._extend_past_last(some)
         elif arrived:
             self._stale = True
 
-    def _extend_past_last(self, frames: Sequence[Frame]) -> None:
-        """Loading may have brought frames before they were published."""
+    def _extend_past_last(self, frames: Sequence[Frame]) -> bool:
+        """Loading may have brought frames before they were published; and where they are published
+        by another process some may have been lost on the way, so that all is loaded again. False:
+        there is nothing new."""
         last = self.frames[-1].sequence_number
-        if frames and frames[0].sequence_number <= last:
+        if frames[0].sequence_number <= last:
             frames = [f for f in frames if f.sequence_number > last]
-        self._extend(frames)
+            if not frames:
+                return False
+        if follows(last, frames[0]):
+            self._extend(frames)
+        else:
+            self._stale = True
+        return True
 
     def _extend(self, frames: Sequence[Frame]) -> None:
         self.frames += frames
