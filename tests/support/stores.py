@@ -14,8 +14,10 @@ from sqlalchemy import bindparam, select
 from tertulia.adapters.eventlog.sqlite import SqliteEventLog
 from tertulia.adapters.keys.file import FileKeys
 from tertulia.adapters.sealing import AesGcmCipher
+from tertulia.adapters.store.engine import Engine
 from tertulia.adapters.store.migrations import prepare_sqlite
 from tertulia.adapters.store.schema import usage
+from tertulia.adapters.store.server import ServerEngine
 from tertulia.adapters.store.sql import SqlStore
 from tertulia.adapters.store.sqlite import SqliteEngine
 from tertulia.adapters.store.statement import Rows, Script, Statement
@@ -108,9 +110,9 @@ class Rig:
         return await self.claim(submitted.response.id)
 
     async def claim(self, response_id: str, worker: str = "worker_1") -> Response:
-        response = await self.store.claim(response_id, worker, 30.0)
-        assert response is not None
-        return response
+        claimed = await self.store.claim(response_id, worker, 30.0)
+        assert claimed is not None
+        return claimed.response
 
     async def end(
         self,
@@ -222,19 +224,45 @@ async def sqlite_rig(
     engine = SqliteEngine(database)
     log = SqliteEventLog(engine, keys, cipher, clock=clock) if with_log else None
     store = SqlStore(engine, keys, cipher, clock, log, told.append)
-    await store.start()
+    try:
+        await store.start()
+        if fresh:
+            await _move_in(store)
+        yield Rig(store, clock, told, folder, _usage_rows(engine), log)
+    finally:
+        await store.close()
+        await keys.close()
 
-    def usage_rows(response_id: str) -> Any:
+
+@asynccontextmanager
+async def server_rig(
+    folder: Path, engine: ServerEngine, *, fresh: bool = True, cipher: Cipher | None = None
+) -> AsyncIterator[Rig]:
+    """Over a database server; ``folder`` has the keys. ``fresh``: nobody lives there yet."""
+    clock, told = Clock(), list[str]()
+    keys = FileKeys(folder / "keys")
+    await keys.start()
+    store = SqlStore(engine, keys, cipher or AesGcmCipher(), clock, None, told.append)
+    try:
+        await store.start()
+        if fresh:
+            await _move_in(store)
+        yield Rig(store, clock, told, folder, _usage_rows(engine))
+    finally:
+        await store.close()
+        await keys.close()
+
+
+async def _move_in(store: Store) -> None:
+    await store.create_user(ANN, "ann@example.org", None, "user")
+    await store.create_user(BEN, "ben@example.org", None, "user")
+
+
+def _usage_rows(engine: Engine) -> Callable[[str], Any]:
+    def rows(response_id: str) -> Any:
         def script() -> Script[Rows]:
             return (yield _USAGE, {"id": response_id})
 
         return engine.read(script)
 
-    try:
-        if fresh:
-            await store.create_user(ANN, "ann@example.org", None, "user")
-            await store.create_user(BEN, "ben@example.org", None, "user")
-        yield Rig(store, clock, told, folder, usage_rows, log)
-    finally:
-        await store.close()
-        await keys.close()
+    return rows

@@ -37,12 +37,17 @@ class Statement:
     Make it once, at import, with ``bindparam("name")`` where a value goes; ``insert(table)``
     takes all columns as parameters by itself. ``bindparam("ids", expanding=True)`` takes a list
     (SQLite: at most 32,766 values a statement).
+
+    ``lane``: the parameter that names the row which this statement locks for a whole script that
+    begins with it. An engine with many connections lets such scripts wait for each other without
+    holding one each.
     """
 
-    __slots__ = ("_compiled", "_element")
+    __slots__ = ("_compiled", "_element", "lane")
 
-    def __init__(self, element: ClauseElement) -> None:
+    def __init__(self, element: ClauseElement, *, lane: str | None = None) -> None:
         self._element = element
+        self.lane = lane
         self._compiled: dict[str, _Compiled] = {}
 
     def render(self, dialect: Dialect, params: Params) -> tuple[str, Params]:
@@ -57,12 +62,19 @@ class Statement:
             compiled = self._compiled[dialect.name] = _Compiled(self._element, dialect)
         return compiled.render(params)
 
+    def render_positional(self, dialect: Dialect, params: Params) -> tuple[str, list[Any]]:
+        """The same for a dialect with numbered parameters: the values in their order."""
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _Compiled(self._element, dialect)
+        return compiled.render_positional(params)
+
     def __repr__(self) -> str:
         return f"Statement({self._element})"
 
 
 class _Compiled:
-    __slots__ = ("_compiler", "_defaults", "_expanding", "_sql")
+    __slots__ = ("_compiler", "_defaults", "_expanding", "_order", "_sql")
 
     def __init__(self, element: ClauseElement, dialect: Dialect) -> None:
         compiler = element.compile(dialect=dialect)
@@ -80,6 +92,7 @@ class _Compiled:
             if not bind.required
         }
         self._expanding = bool(compiler.post_compile_params)
+        self._order = tuple(compiler.positiontup or ())
 
     def render(self, params: Params) -> tuple[str, Params]:
         if self._defaults:
@@ -88,3 +101,11 @@ class _Compiled:
             state = self._compiler.construct_expanded_state(dict(params))
             return state.statement, state.parameters
         return self._sql, params
+
+    def render_positional(self, params: Params) -> tuple[str, list[Any]]:
+        if self._defaults:
+            params = {**self._defaults, **params}
+        if self._expanding:
+            state = self._compiler.construct_expanded_state(dict(params))
+            return state.statement, [state.parameters[name] for name in state.positiontup or ()]
+        return self._sql, [params[name] for name in self._order]

@@ -1,4 +1,4 @@
-"""What Alembic runs: the connection comes from the program."""
+"""What Alembic runs: a connection, or a place to write the SQL to, comes from the program."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ from alembic import context
 
 from tertulia.adapters.store.schema import metadata
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=metadata,
-    transactional_ddl=True,
-    # SQLite changes a table by making it anew.
-    render_as_batch=True,
-)
+_given = context.config.attributes
+if context.is_offline_mode():
+    context.configure(
+        dialect_name=_given["dialect"],
+        output_buffer=_given["output"],
+        target_metadata=metadata,
+        # The program begins and commits.
+        transactional_ddl=False,
+    )
+else:
+    context.configure(
+        connection=_given["connection"],
+        target_metadata=metadata,
+        transactional_ddl=True,
+        # SQLite changes a table by making it anew.
+        render_as_batch=True,
+    )
 with context.begin_transaction():
     context.run_migrations()

@@ -3,6 +3,11 @@
 Invariant: while slots are free, whoever may run has been admitted. So a change by one user
 concerns the responses of others only when all slots were taken, and the usual case looks at one
 user's few rows. The sweeper restores the invariant should limits have changed.
+
+Where many transactions run at once, two that count the same free place would both take it, and one
+that finds none would not see it become free. So where places are few they are counted under a lock
+that all take. It is the last one taken, and candidates that others have locked are left alone, so
+that no two wait for each other; the sweeper finds what was left.
 """
 
 from __future__ import annotations
@@ -17,14 +22,19 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
+    literal_column,
     select,
     update,
 )
 
-from tertulia.adapters.store.schema import responses
+from tertulia.adapters.store.schema import meta, responses
 from tertulia.adapters.store.statement import Script, Statement
 from tertulia.domain.admission import Limits, Waiting, admit
 
+#: Places are few when fewer than so many are free, or than this part of all: more than there are
+#: transactions at once.
+_FEW: Final = 64
+_FEW_PART: Final = 8
 #: How many of the oldest eligible are weighed against each other when slots were scarce.
 _WINDOW: Final = 256
 
@@ -62,6 +72,11 @@ _ALL = Statement(
     .where(_r.user_id.not_in(_busy_users))
     .order_by(_r.created_at, _r.ordinal)
     .limit(_WINDOW)
+    .with_for_update(skip_locked=True)
+)
+#: Only servers have this row: SQLite lets nobody else write meanwhile.
+_SLOTS = Statement(
+    select(meta.c.name).where(meta.c.name == literal_column("'slots'")).with_for_update()
 )
 _RUNNING_BY_USER = Statement(select(_r.user_id, func.count()).where(_running).group_by(_r.user_id))
 _MARK = Statement(
@@ -84,14 +99,18 @@ class Load(NamedTuple):
         return admit(waiting, {user_id: self.running, "": others}, limits)
 
 
-def load(user_id: str) -> Script[Load]:
+def load(user_id: str, capacity: int) -> Script[Load]:
+    """Right until the end of the transaction as far as ``capacity`` is concerned, and of the user
+    whose row is locked."""
     rows = yield _COUNTS, {"user_id": user_id}
+    if rows[0][0] + max(_FEW, capacity // _FEW_PART) > capacity and (yield _SLOTS, {}):
+        rows = yield _COUNTS, {"user_id": user_id}
     return Load(*rows[0])
 
 
 def admit_after(user_id: str, limits: Limits, now: float, *, freed: int) -> Script[tuple[str, ...]]:
     """Admit who may run now that a response of this user has ended. ``freed``: slots it held."""
-    found = yield from load(user_id)
+    found = yield from load(user_id, limits.capacity)
     if found.admitted >= limits.capacity:
         return ()
     if found.admitted + freed >= limits.capacity:
@@ -105,6 +124,7 @@ def admit_after(user_id: str, limits: Limits, now: float, *, freed: int) -> Scri
 
 def admit_all(limits: Limits, now: float) -> Script[tuple[str, ...]]:
     """Admit whoever may run, of all users."""
+    yield _SLOTS, {}
     chosen: list[str] = []
     while True:
         counts = yield _RUNNING_BY_USER, {}

@@ -31,7 +31,11 @@ _ERASE_ITEMS = Statement(
     delete(items).where(items.c.response_id == bindparam("id"), items.c.side == bindparam("side"))
 )
 _READERS_OF_INPUT = Statement(
-    select(_r.id).where(_r.input_of == bindparam("id"), _r.erased_at.is_(None)).limit(1)
+    # Locked: of two that are erased at once, the second is to see that it is the last one.
+    select(_r.id)
+    .where(_r.input_of == bindparam("id"), _r.erased_at.is_(None))
+    .limit(1)
+    .with_for_update()
 )
 _CHILDREN = Statement(select(_r.id).where(_r.previous_response_id == bindparam("id")).limit(1))
 _BURY = Statement(

@@ -28,7 +28,11 @@ _CLAIM = Statement(
     )
 )
 _HELD = Statement(
-    select(_r.id, _r.attempt, _r.cancel_requested_at).where(_open, _of_worker).with_for_update()
+    select(_r.id, _r.attempt, _r.cancel_requested_at)
+    .where(_r.id.in_(bindparam("ids", expanding=True)), _open, _of_worker)
+    # In one order, so that no two wait for each other.
+    .order_by(_r.id)
+    .with_for_update()
 )
 _RENEW = Statement(update(responses).where(_this).values(lease_until=bindparam("lease_until")))
 _CANCELS = Statement(
@@ -52,7 +56,8 @@ _LEASED = Statement(
     select(func.count()).select_from(responses).where(_open, _r.worker_id.is_not(None))
 )
 _EXPIRED = Statement(
-    select(_r.id).where(_open, _r.lease_until < bindparam("now")).with_for_update()
+    # Locked ones are being renewed or ended, or another sweeper is at them.
+    select(_r.id).where(_open, _r.lease_until < bindparam("now")).with_for_update(skip_locked=True)
 )
 _crashed = {
     "worker_id": None,
@@ -94,7 +99,7 @@ def claim(
 def renew(
     worker_id: str, held: Sequence[tuple[str, int]], lease_seconds: float, *, now: float
 ) -> Script[Mapping[str, Renewal]]:
-    rows = yield _HELD, {"worker_id": worker_id}
+    rows = yield _HELD, {"worker_id": worker_id, "ids": [response_id for response_id, _ in held]}
     found = {response_id: (attempt, asked) for response_id, attempt, asked in rows}
     answer: dict[str, Renewal] = {}
     for response_id, attempt in held:

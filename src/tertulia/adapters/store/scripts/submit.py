@@ -62,7 +62,7 @@ def submit(
         yield from renew(submission.idempotency, wanted.id)
     if submission.mistake is not None:
         raise submission.mistake
-    found = yield from load(sealer.user_id)
+    found = yield from load(sealer.user_id, limits.capacity)
     if found.waiting >= limits.waiting:
         raise RateLimited(
             f"{found.waiting} of your messages wait already. Wait for an answer, or cancel one.",

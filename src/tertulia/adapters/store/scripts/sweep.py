@@ -45,7 +45,11 @@ _ANYTHING = Statement(
     .limit(1)
 )
 _DUE = Statement(
-    select(_r.id).where(_open, *_due).order_by(_r.admitted_at, _r.ordinal).with_for_update()
+    # Locked ones are being claimed or ended, or another sweeper is at them.
+    select(_r.id)
+    .where(_open, *_due)
+    .order_by(_r.admitted_at, _r.ordinal)
+    .with_for_update(skip_locked=True)
 )
 _RUNG = Statement(
     update(responses).where(_r.id == bindparam("id")).values(rung_at=bindparam("now"))

