@@ -102,13 +102,14 @@ class Worker:
     async def _turn(self, response_id: str, acknowledge: Callable[[], Awaitable[None]]) -> None:
         parts = self._parts
         try:
-            response = await parts.store.claim(response_id, self.id, parts.timing.lease)
+            claimed = await parts.store.claim(response_id, self.id, parts.timing.lease)
         except Unavailable:
             return  # unacknowledged: heard again, or rung again by the sweeper
         await acknowledge()
-        if response is None:
+        if claimed is None:
             return
-        attempt = self._attempts[response_id] = Attempt(parts, response)
+        response = claimed.response
+        attempt = self._attempts[response_id] = Attempt(parts, claimed)
         log.debug("turn_started", response_id=response_id, attempt=response.attempt)
         try:
             finished = await attempt.run()

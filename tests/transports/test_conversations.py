@@ -66,8 +66,8 @@ async def answer(served: Served, response_id: str, text: str = "Well.") -> None:
     assert claimed is not None
     ended = Outcome(
         response_id=response_id,
-        user_id=claimed.user_id,
-        attempt=claimed.attempt,
+        user_id=claimed.response.user_id,
+        attempt=claimed.response.attempt,
         status="completed",
         output=(answered(text),),
         usage=Usage(3, 5),

@@ -163,7 +163,9 @@ async def test_a_store_that_is_away_at_the_start_costs_nothing(house: House) -> 
 async def test_a_branch_that_cannot_be_read_hands_the_response_over(house: House) -> None:
     store = Faltering(house.parts.store, down=True, only=["branch"])
     other = house.with_(store=store)
-    response = await other.say("echo: hello")
+    first = await house.say("echo: hello")
+    # Its branch is read beside the claim, unlike that of a first message.
+    response = await other.say("echo: hello", parent=first.id)
     worker = other.work()
     await store.refusals(1)
     store.down = False

@@ -99,7 +99,7 @@ async def left_behind(
     claimed = await house.parts.store.claim(response_id, "worker_x", 2.0)
     assert claimed is not None
     held = await house.parts.log.open(house.user.user_id, response_id, 1)
-    composer = Composer(claimed, held)
+    composer = Composer(claimed.response, held)
     frames = [*composer.begin(), *write(composer)]
     await house.parts.log.append(house.user.user_id, response_id, 1, frames)
     await house.parts.store.void_leases()

@@ -27,6 +27,9 @@ from tertulia.domain.item import (
 from tertulia.domain.response import Response, resource
 from tertulia.domain.transcript import Transcript
 
+#: Events that say nothing of the output but that there is none yet, or what was there before.
+_OPENING = frozenset({"response.created", "response.queued", "response.in_progress"})
+
 
 class Composer:
     """The output of one attempt.
@@ -44,17 +47,23 @@ class Composer:
     ) -> None:
         self._response = response
         self._make_id = make_id
-        seen = Transcript()
-        seen.extend(held)
-        self._kinds = seen.kinds
-        self._items: list[Item] = list(seen.output())
-        self._closed = len(self._items) if seen.open_item is None else len(self._items) - 1
-        if seen.last is not None and held[-1].attempt == response.attempt:
-            self._number = seen.last + 1
+        last = held[-1].sequence_number if held else None
+        self._kinds = {frame.kind for frame in held}
+        self._items: list[Item] = []
+        self._closed = 0
+        if not self._kinds <= _OPENING:
+            seen = Transcript()
+            seen.extend(held)
+            self._items += seen.output()
+            self._closed = len(self._items) - (seen.open_item is not None)
+        own = bool(held) and held[-1].attempt == response.attempt
+        self._begun = own and held[-1].kind == "response.in_progress"
+        if last is not None and own:
+            self._number = last + 1
             self._continues = None
         else:
             self._number = first_number(response.attempt)
-            self._continues = seen.last
+            self._continues = last
         #: Text of the open message that earlier attempts wrote.
         self.prefix = self._open_text()
         self._text: list[str] = []
@@ -130,8 +139,10 @@ class Composer:
         longer holds, and ``response.in_progress`` with the output so far.
 
         Every attempt begins with it, so that its terminal frame is never its first one and can
-        be derived from the row alone.
+        be derived from the row alone. Nothing, if the attempt has begun already.
         """
+        if self._begun:
+            return []
         frames = []
         if "response.created" not in self._kinds:
             shown = {"response": resource(msgspec.structs.replace(self._response, status="queued"))}

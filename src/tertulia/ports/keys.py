@@ -30,6 +30,10 @@ class Keys(Protocol):
         """
         ...
 
+    def known(self, user_id: str) -> UserKeys | None:
+        """The same, if they are at hand without waiting. May be called from any thread."""
+        ...
+
     async def destroy(self, user_id: str) -> None:
         """Erase the user's keys for good: whatever they sealed is gone everywhere."""
         ...

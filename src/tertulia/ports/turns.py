@@ -69,6 +69,19 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Claimed:
+    """A response that is leased now, and what else its attempt needs, as far as the claim has it
+    at hand."""
+
+    response: Response
+    #: All frames of its log, which the same transaction has opened for this attempt, the last of
+    #: them the attempt's ``response.in_progress``. None: `EventLog.open` is still to be called.
+    held: Sequence[Frame] | None = None
+    #: What `Turns.branch` gives; None: it has to be asked.
+    branch: Sequence[Node] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """A response with its items; ``output`` is empty until it is terminal."""
 
@@ -155,7 +168,7 @@ class Turns(Protocol):
 
     async def claim(
         self, response_id: str, worker_id: str, lease_seconds: float
-    ) -> Response | None:
+    ) -> Claimed | None:
         """Take an admitted, unleased response: attempt + 1, status ``in_progress``, a lease.
 
         None when there is nothing to do: unknown, terminal, not admitted, or leased by another.

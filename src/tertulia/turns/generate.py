@@ -16,12 +16,12 @@ from functools import partial
 from tertulia.domain.compose import Composer
 from tertulia.domain.item import Item, ItemStatus
 from tertulia.domain.promise import Promise
-from tertulia.domain.response import Failure, IncompleteReason, Response, Status, Usage
+from tertulia.domain.response import Failure, IncompleteReason, Status, Usage
 from tertulia.domain.sent import Sent
 from tertulia.errors import Fenced, ModelGarbage, TertuliaError, Unavailable
 from tertulia.ports.model import Finished, Model
+from tertulia.ports.turns import Claimed, Outcome
 from tertulia.ports.turns import Finished as FinishedResponse
-from tertulia.ports.turns import Outcome
 from tertulia.turns.append import LogWriter
 from tertulia.turns.context import Context, assemble
 from tertulia.turns.finish import finish
@@ -56,9 +56,10 @@ class Ending:
 class Attempt:
     """One execution of one claimed response. `run` once; `stop` at any time."""
 
-    def __init__(self, parts: Parts, response: Response) -> None:
+    def __init__(self, parts: Parts, claimed: Claimed) -> None:
         self._parts = parts
-        self.response = response
+        self._claimed = claimed
+        self.response = claimed.response
         self._stop: Stop | None = None
         self._scope: asyncio.Timeout | None = None
         self._usage = Usage()
@@ -77,7 +78,9 @@ class Attempt:
         """The committed end; None when the response was handed over or lost."""
         response, parts = self.response, self._parts
         try:
-            held = await parts.log.open(response.user_id, response.id, response.attempt)
+            held = self._claimed.held
+            if held is None:
+                held = await parts.log.open(response.user_id, response.id, response.attempt)
         except (Fenced, Unavailable):
             # Another attempt was faster; or the lease expires, and another attempt follows.
             return None
@@ -186,7 +189,9 @@ class Attempt:
                 model = self._parts.models.get(self.response.request.model, admin=True)
                 await model.ready()
                 self._set_deadline()
-                branch = await self._parts.store.branch(self.response.user_id, self.response.id)
+                branch = self._claimed.branch
+                if branch is None:
+                    branch = await self._parts.store.branch(self.response.user_id, self.response.id)
                 self.asked = branch[-1].input
                 context = assemble(self.response, branch, model, composer.prefix)
                 call = await loaded(self._parts.store, self.response.user_id, context.call)

@@ -167,7 +167,7 @@ async def test_cancel_and_claim_at_once_have_one_winner(rig: Rig) -> None:
             claimed, cancelled = await asyncio.gather(claim, cancel)
         assert (cancelled.finished is None) == (claimed is not None)
         if claimed is not None:
-            await rig.end(claimed, status="cancelled")
+            await rig.end(claimed.response, status="cancelled")
 
 
 @pytest.mark.parametrize("user", [ANN, BEN])

@@ -35,6 +35,18 @@ async def test_a_claim_is_an_attempt_with_a_lease(rig: Rig) -> None:
     assert (await rig.store.get(ANN, response.id)).response == response
 
 
+async def test_a_claim_may_bring_the_branch(rig: Rig) -> None:
+    first = (await rig.submit("Hello")).response
+    claimed = await rig.store.claim(first.id, "worker_1", 30.0)
+    assert claimed is not None
+    assert claimed.branch in (None, await rig.store.branch(ANN, first.id))
+    await rig.end(claimed.response)
+    second = (await rig.submit("And now?", parent=first.id)).response
+    claimed = await rig.store.claim(second.id, "worker_1", 30.0)
+    assert claimed is not None
+    assert claimed.branch in (None, await rig.store.branch(ANN, second.id))
+
+
 async def test_one_of_many_claims_wins(rig: Rig) -> None:
     submitted = await rig.submit()
     claims = await asyncio.gather(

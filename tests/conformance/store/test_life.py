@@ -19,7 +19,7 @@ from tests.support.stores import ANN, BEN, Rig, sqlite_rig, template
 from tertulia.domain.admission import Limits
 from tertulia.domain.response import TERMINAL, Response, Usage
 from tertulia.errors import Fenced, RateLimited
-from tertulia.ports.turns import HEAD, Finished, Submitted
+from tertulia.ports.turns import HEAD, Claimed, Finished, Submitted
 
 T = TypeVar("T")
 
@@ -105,10 +105,11 @@ class Lives(RuleBasedStateMachine):
     def claim(self, response_id: str, worker: str) -> None:
         life = self.lives.get(response_id)
         free = life is not None and life.admitted and not life.over and life.worker is None
-        claimed: Response | None = self.run(self.rig.store.claim(response_id, worker, LEASE))
-        assert (claimed is not None) == free
-        if claimed is None or life is None:
+        taken: Claimed | None = self.run(self.rig.store.claim(response_id, worker, LEASE))
+        assert (taken is not None) == free
+        if taken is None or life is None:
             return
+        claimed = taken.response
         life.attempt += 1
         life.status, life.worker = "in_progress", worker
         life.lease_until = self.rig.clock.now + LEASE

@@ -9,6 +9,7 @@ import pytest
 from tests.support.stores import ANN, Rig, asked, sqlite_rig
 
 from tertulia.domain.admission import Limits
+from tertulia.domain.compose import Composer
 from tertulia.domain.frame import Frame
 from tertulia.errors import Fenced, RateLimited
 from tertulia.ports.eventlog import EventLog
@@ -60,6 +61,46 @@ async def test_a_reader_is_woken_by_the_terminal_frame(rig: Rig, log: EventLog) 
     assert list(reader.take()) == [done.frame]
     reader.close()
     assert (await _frames(log, response.id))[-1] == done.frame
+
+
+async def test_a_first_claim_opens_the_log_and_begins(rig: Rig, log: EventLog) -> None:
+    submitted = await rig.submit()
+    response_id = submitted.response.id
+    reader = await log.subscribe(ANN, response_id, 1, lambda: None)
+    claimed = await rig.store.claim(response_id, "worker_1", 30.0)
+    assert claimed is not None
+    assert claimed.held is not None
+    assert [frame.kind for frame in claimed.held] == [
+        "response.created",
+        "response.queued",
+        "response.in_progress",
+    ]
+    assert tuple(claimed.held[:2]) == submitted.frames
+    await reader.fill()
+    assert list(reader.take()) == [claimed.held[2]]
+    reader.close()
+    # What lies in the database, and what was shown, is the same.
+    assert await log.open(ANN, response_id, 1) == list(claimed.held)
+    assert Composer(claimed.response, claimed.held).begin() == []
+
+
+async def test_a_later_claim_leaves_the_log_to_be_opened(rig: Rig, log: EventLog) -> None:
+    response = await rig.start()
+    before = await _frames(log, response.id)
+    await rig.store.void_leases()
+    claimed = await rig.store.claim(response.id, "worker_2", 30.0)
+    assert claimed is not None
+    assert claimed.held is None
+    assert await _frames(log, response.id) == before
+
+
+async def test_a_claim_leaves_a_log_that_is_gone(rig: Rig, log: EventLog) -> None:
+    response = (await rig.submit()).response
+    await log.drop([response.id])
+    claimed = await rig.store.claim(response.id, "worker_1", 30.0)
+    assert claimed is not None
+    assert claimed.held is None
+    assert await log.open(ANN, response.id, 1) == []
 
 
 async def test_an_end_that_was_refused_writes_no_frame(rig: Rig, log: EventLog) -> None:

@@ -114,11 +114,29 @@ class SqliteEventLog:
         response_id: str,
         attempt: int,
         frames: Sequence[Frame],
-    ) -> Script[None]:
+    ) -> Script[Sequence[Frame]]:
         sealer = Sealer(user_id, keys, self._cipher)
-        yield from scripts.append(
+        fresh = yield from scripts.append(
             sealer, response_id, attempt, frames, self._clock(), may_begin=True
         )
+        return fresh or ()
+
+    def begin_script(
+        self, keys: UserKeys, user_id: str, response_id: str, frames: Sequence[Frame]
+    ) -> Script[None]:
+        sealer = Sealer(user_id, keys, self._cipher)
+        yield from scripts.begin(sealer, response_id, 1, frames, self._clock())
+
+    def go_on_script(
+        self,
+        keys: UserKeys,
+        user_id: str,
+        response_id: str,
+        attempt: int,
+        frames: Sequence[Frame],
+    ) -> Script[bool]:
+        sealer = Sealer(user_id, keys, self._cipher)
+        return (yield from scripts.go_on(sealer, response_id, attempt, frames, self._clock()))
 
     def published(
         self, response_id: str, frames: Sequence[Frame], user_id: str | None = None

@@ -115,32 +115,59 @@ def append(
     may_begin: bool,
 ) -> Script[Sequence[Frame] | None]:
     """The frames that were new; None: there is no log."""
-    user_id = sealer.user_id
-    last = frames[-1]
-    written = {"attempt": attempt, "now": now, "ended": now if last.terminal else None}
-    begin = may_begin and begins(attempt, frames)
-    if not begin and unbroken(frames):
-        row = _row_of(sealer, response_id, frames)
-        found = yield _INSERT_NEXT, {**row, "attempt": attempt, "expected": previous_of(frames)}
-        if found:
-            state = {**written, "last": last.sequence_number, "id": found[0][0]}
-            yield _WRITE, {"response_id": response_id, **state}
-            return frames
-    held, tail = yield from _held(user_id, response_id)
-    if held is None and not begin:
-        return None
-    fresh = admit(response_id, held or Held(attempt, None, ended=False), attempt, frames)
+    begin_it = may_begin and begins(attempt, frames)
+    if not begin_it and (yield from go_on(sealer, response_id, attempt, frames, now)):
+        return frames
+    held, tail = yield from _held(sealer.user_id, response_id)
+    if held is None:
+        if not begin_it:
+            return None
+        fresh = admit(response_id, Held(attempt, None, ended=False), attempt, frames)
+        yield from begin(sealer, response_id, attempt, fresh, now)
+        return fresh
+    fresh = admit(response_id, held, attempt, frames)
     if fresh:
         row = {**_row_of(sealer, response_id, fresh), "previous": tail}
         ((row_id,),) = yield _INSERT, row
-        if held is None:
-            log = _new_log(user_id, response_id, attempt, now)
-            ends = {"last_number": last.sequence_number, "ended_at": written["ended"]}
-            yield _BEGIN, {**log, **ends, "tail": row_id}
-        else:
-            state = {**written, "last": last.sequence_number, "id": row_id}
-            yield _WRITE, {"response_id": response_id, **state}
+        yield _WRITE, _state(response_id, attempt, fresh[-1], row_id, now)
     return fresh
+
+
+def go_on(
+    sealer: Sealer, response_id: str, attempt: int, frames: Sequence[Frame], now: float
+) -> Script[bool]:
+    """Append where nothing is amiss: the log is there, of this attempt, open, and ends just before
+    ``frames``. False: something is, and nothing was written."""
+    if not unbroken(frames):
+        return False
+    row = _row_of(sealer, response_id, frames)
+    found = yield _INSERT_NEXT, {**row, "attempt": attempt, "expected": previous_of(frames)}
+    if not found:
+        return False
+    yield _WRITE, _state(response_id, attempt, frames[-1], found[0][0], now)
+    return True
+
+
+def begin(
+    sealer: Sealer, response_id: str, attempt: int, frames: Sequence[Frame], now: float
+) -> Script[None]:
+    """The log must not be there."""
+    ((row_id,),) = yield _INSERT, {**_row_of(sealer, response_id, frames), "previous": None}
+    last = frames[-1]
+    log = _new_log(sealer.user_id, response_id, attempt, now)
+    ends = {"last_number": last.sequence_number, "ended_at": now if last.terminal else None}
+    yield _BEGIN, {**log, **ends, "tail": row_id}
+
+
+def _state(response_id: str, attempt: int, last: Frame, row_id: int, now: float) -> dict[str, Any]:
+    return {
+        "response_id": response_id,
+        "attempt": attempt,
+        "last": last.sequence_number,
+        "id": row_id,
+        "ended": now if last.terminal else None,
+        "now": now,
+    }
 
 
 def _row_of(sealer: Sealer, response_id: str, frames: Sequence[Frame]) -> dict[str, Any]:

@@ -118,6 +118,9 @@ class FileKeys:
             self._cached.popitem(last=False)
         return keys
 
+    def known(self, user_id: str) -> UserKeys | None:
+        return self._cached.get(user_id)
+
     async def destroy(self, user_id: str) -> None:
         def script() -> Script[None]:
             yield _DESTROY, {"user_id": user_id}

@@ -38,9 +38,15 @@ class SqlBase:
     async def _sealer(self, user_id: str) -> Sealer:
         return Sealer(user_id, await self._keys.user_keys(user_id), self._cipher)
 
-    async def _commit(self, make: Callable[[], Script[Committed[T]]]) -> T:
+    def _known(self, user_id: str) -> Sealer | None:
+        """For a script that learns only on its way whose rows it reads; None: the keys are not
+        at hand."""
+        keys = self._keys.known(user_id)
+        return None if keys is None else Sealer(user_id, keys, self._cipher)
+
+    async def _commit(self, make: Callable[[], Script[Committed[T]]], *, durable: bool = True) -> T:
         """Run a script that leaves something to tell."""
-        return (await self._engine.write(make, on_commit=self._tell)).value
+        return (await self._engine.write(make, durable=durable, on_commit=self._tell)).value
 
     def _tell(self, done: Committed[T]) -> None:
         if self._journal is not None:

@@ -18,14 +18,32 @@ class Journal(Protocol):
         response_id: str,
         attempt: int,
         frames: Sequence[Frame],
-    ) -> Script[None]:
+    ) -> Script[Sequence[Frame]]:
         """Append as `EventLog.append` does, within the caller's transaction; frames that begin
-        a log begin it. A log that is gone stays gone: the row that ends the response must not
-        fail because its stream has been erased.
+        a log begin it. Gives those that were new. A log that is gone stays gone: the row that
+        ends the response must not fail because its stream has been erased.
 
         Raises:
             Fenced, Unavailable: as `EventLog.append`.
         """
+        ...
+
+    def begin_script(
+        self, keys: UserKeys, user_id: str, response_id: str, frames: Sequence[Frame]
+    ) -> Script[None]:
+        """Begin the log of a response that is being made in the same transaction."""
+        ...
+
+    def go_on_script(
+        self,
+        keys: UserKeys,
+        user_id: str,
+        response_id: str,
+        attempt: int,
+        frames: Sequence[Frame],
+    ) -> Script[bool]:
+        """Append to a log that this attempt has open, and that ends just before ``frames``.
+        False: it is otherwise, and nothing was written."""
         ...
 
     def published(

@@ -10,15 +10,17 @@ from tertulia.adapters.store.base import SqlBase
 from tertulia.adapters.store.scripts import ending, erase, leases, purge, reading, sweep
 from tertulia.adapters.store.scripts.files import erase_expired
 from tertulia.adapters.store.scripts.item_nodes import find_items
+from tertulia.adapters.store.scripts.items import nodes
 from tertulia.adapters.store.scripts.purge import Outlived
 from tertulia.adapters.store.scripts.records import opened
 from tertulia.adapters.store.scripts.submit import submit
 from tertulia.domain.admission import Limits
 from tertulia.domain.item import Item
-from tertulia.domain.response import Response, Usage
+from tertulia.domain.response import Usage
 from tertulia.domain.sent import Sent
 from tertulia.ports.turns import (
     Cancelled,
+    Claimed,
     Finished,
     Node,
     Outcome,
@@ -44,16 +46,24 @@ class SqlTurns(SqlBase):
             )
         )
 
-    async def claim(
-        self, response_id: str, worker_id: str, lease_seconds: float
-    ) -> Response | None:
-        record = await self._engine.write(
-            lambda: leases.claim(response_id, worker_id, lease_seconds, now=self._clock()),
+    async def claim(self, response_id: str, worker_id: str, lease_seconds: float) -> Claimed | None:
+        taken = await self._commit(
+            lambda: leases.claim(
+                response_id,
+                worker_id,
+                lease_seconds,
+                now=self._clock(),
+                known=self._known,
+                journal=self._journal,
+            ),
             durable=self._journal is None,
         )
-        if record is None:
+        if taken is None:
             return None
-        return opened(record, await self._sealer(record.user_id))
+        sealer = await self._sealer(taken.record.user_id)
+        response = taken.response or opened(taken.record, sealer)
+        branch = None if taken.items is None else nodes([taken.record], taken.items, sealer)
+        return Claimed(response, taken.held, branch)
 
     async def renew(
         self, worker_id: str, held: Sequence[tuple[str, int]], lease_seconds: float

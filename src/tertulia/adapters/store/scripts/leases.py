@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, func, select, update
 
+from tertulia.adapters.store.journal import Journal
 from tertulia.adapters.store.schema import responses
-from tertulia.adapters.store.scripts.records import Record, lock_response
-from tertulia.adapters.store.statement import Script, Statement
-from tertulia.domain.response import Usage
+from tertulia.adapters.store.scripts.reading import NODE_ITEMS
+from tertulia.adapters.store.scripts.records import Record, lock_response, opened
+from tertulia.adapters.store.scripts.sealer import Sealer
+from tertulia.adapters.store.scripts.user_lock import Committed
+from tertulia.adapters.store.statement import Rows, Script, Statement
+from tertulia.domain.compose import Composer
+from tertulia.domain.frame import Frame
+from tertulia.domain.response import Response, Usage
 from tertulia.ports.turns import Renewal
 
 _r = responses.c
@@ -69,9 +76,27 @@ _VOID = Statement(update(responses).where(_open, _r.worker_id.is_not(None)).valu
 _TAKE_OVER = Statement(update(responses).where(_this).values(_crashed))
 
 
+class Taken(NamedTuple):
+    """What a claim has read."""
+
+    record: Record
+    #: The record opened, and the frames of its log, once the log is opened for this attempt.
+    response: Response | None = None
+    held: tuple[Frame, ...] | None = None
+    #: Items of the response, for `items.nodes`, where it is all there is of its branch.
+    items: Rows | None = None
+
+
 def claim(
-    response_id: str, worker_id: str, lease_seconds: float, *, now: float
-) -> Script[Record | None]:
+    response_id: str,
+    worker_id: str,
+    lease_seconds: float,
+    *,
+    now: float,
+    known: Callable[[str], Sealer | None],
+    journal: Journal | None,
+) -> Script[Committed[Taken | None]]:
+    """A first attempt, whose log holds nothing but how it opened, needs no look at it."""
     record = yield from lock_response(response_id)
     if (
         record is None
@@ -80,7 +105,7 @@ def claim(
         # An expired lease too is another's until the sweeper has ended it.
         or record.worker_id is not None
     ):
-        return None
+        return Committed(None)
     attempt, lease_until = record.attempt + 1, now + lease_seconds
     yield (
         _CLAIM,
@@ -91,9 +116,24 @@ def claim(
             "lease_until": lease_until,
         },
     )
-    return record._replace(
+    record = record._replace(
         status="in_progress", attempt=attempt, worker_id=worker_id, lease_until=lease_until
     )
+    items = None
+    if record.previous_response_id is None:
+        # Longer branches are read beside the writer, not in it.
+        items = yield NODE_ITEMS, {"id": record.id, "user_id": record.user_id}
+    sealer = known(record.user_id) if attempt == 1 else None
+    if journal is None or sealer is None:
+        return Committed(Taken(record, items=items))
+    response = opened(record, sealer)
+    held = tuple(Composer(response, ()).begin())
+    begun = held[-1:]
+    logged = yield from journal.go_on_script(sealer.keys, record.user_id, record.id, attempt, begun)
+    if not logged:
+        return Committed(Taken(record, response, items=items))
+    taken = Taken(record, response, held, items)
+    return Committed(taken, logged=((record.user_id, record.id, begun),))
 
 
 def renew(

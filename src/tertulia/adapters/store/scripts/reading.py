@@ -55,7 +55,7 @@ def _content(where: ColumnElement[bool]) -> Select[Any]:
 
 
 _ONE = Statement(records().where(_this, _r.kind == ANSWER, _r.erased_at.is_(None), ~_hidden))
-_ONE_ITEMS = Statement(items_of(_content(_this)))
+NODE_ITEMS = Statement(items_of(_content(_this)))
 
 _SENT = Statement(select(_r.sent).where(_this))
 
@@ -92,7 +92,7 @@ def place(user_id: str, response_id: str) -> Script[int | None]:
 
 
 def get(response_id: str, *, sealer: Sealer) -> Script[Node]:
-    found = yield from _nodes(_ONE, _ONE_ITEMS, {"id": response_id}, sealer)
+    found = yield from _nodes(_ONE, NODE_ITEMS, {"id": response_id}, sealer)
     if not found:
         raise NotFound(f"There is no response {response_id}.", param="response_id")
     return found[0]

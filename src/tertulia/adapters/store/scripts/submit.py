@@ -98,7 +98,7 @@ def submit(
         yield from _announce(response, place.conversation, submission.title, lock)
     frames = opening_frames(response)
     if journal is not None:
-        yield from journal.append_script(sealer.keys, sealer.user_id, response.id, 1, frames)
+        yield from journal.begin_script(sealer.keys, sealer.user_id, response.id, frames)
     yield from lock.save()
     return Committed(
         Submitted(response, False, tuple(admitted), frames, journal is not None),
