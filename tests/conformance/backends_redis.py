@@ -15,10 +15,14 @@ from typing import Any, Generic, TypeVar
 
 import pytest
 
+from tertulia.adapters.cache.redis_bus import open_redis_bus
+from tertulia.adapters.cache.redis_limiter import open_redis_limiter
 from tertulia.adapters.eventlog.redis import Options, open_redis_log
 from tertulia.adapters.keys.file import FileKeys
 from tertulia.adapters.sealing import AesGcmCipher
+from tertulia.ports.bus import Bus
 from tertulia.ports.eventlog import EventLog
+from tertulia.ports.limiter import Limiter
 
 T = TypeVar("T")
 
@@ -54,9 +58,31 @@ async def redis_log(url: str, folder: Path, **options: Any) -> AsyncIterator[Eve
         await keys.close()
 
 
+@asynccontextmanager
+async def redis_limiter(url: str, folder: Path) -> AsyncIterator[Limiter]:
+    opened = await open_redis_limiter(url, prefix=prefix_of(folder))
+    yield opened
+    await opened.close()
+
+
+@asynccontextmanager
+async def redis_bus(url: str, folder: Path) -> AsyncIterator[Bus]:
+    opened = await open_redis_bus(url, prefix=prefix_of(folder))
+    yield opened
+    await opened.close()
+
+
 EVENT_LOGS: dict[str, OnRedis[EventLog]] = {
     "redis": OnRedis("redis_server", redis_log),
     "redis-narrow": OnRedis("redis_server", redis_log, {"window_bytes": 500}),
     "redis-plain-channels": OnRedis("redis_server", redis_log, {"sharded": False}),
     "redis-cluster": OnRedis("redis_cluster", redis_log),
+}
+LIMITERS: dict[str, OnRedis[Limiter]] = {
+    "redis": OnRedis("redis_server", redis_limiter),
+    "redis-cluster": OnRedis("redis_cluster", redis_limiter),
+}
+BUSES: dict[str, OnRedis[Bus]] = {
+    "redis": OnRedis("redis_server", redis_bus),
+    "redis-cluster": OnRedis("redis_cluster", redis_bus),
 }

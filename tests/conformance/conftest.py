@@ -16,6 +16,7 @@ import pytest
 from tests.conformance import backends_redis
 
 from tertulia.adapters.cache.limiter import MemoryLimiter
+from tertulia.adapters.cache.memory_bus import MemoryBus
 from tertulia.adapters.eventlog.memory import MemoryEventLog
 from tertulia.adapters.eventlog.sqlite import SqliteEventLog
 from tertulia.adapters.keys.file import FileKeys
@@ -23,6 +24,7 @@ from tertulia.adapters.queue.memory import MemoryQueue
 from tertulia.adapters.sealing import AesGcmCipher
 from tertulia.adapters.store.migrations import prepare_sqlite
 from tertulia.adapters.store.sqlite import SqliteEngine
+from tertulia.ports.bus import Bus
 from tertulia.ports.eventlog import EventLog
 from tertulia.ports.keys import Keys
 from tertulia.ports.limiter import Limiter
@@ -77,6 +79,11 @@ async def memory_limiter(_: Path) -> AsyncIterator[Limiter]:
     yield MemoryLimiter()
 
 
+@asynccontextmanager
+async def memory_bus(_: Path) -> AsyncIterator[Bus]:
+    yield MemoryBus()
+
+
 #: A narrow window holds a frame or two, so that readers fall behind it all the time.
 WIDE, NARROW = 1 << 20, 500
 
@@ -91,7 +98,14 @@ EVENT_LOGS: dict[str, Opener[EventLog] | backends_redis.OnRedis[EventLog]] = {
 LASTING_EVENT_LOGS = ("sqlite", "sqlite-narrow", *backends_redis.EVENT_LOGS)
 KEYS: dict[str, Opener[Keys]] = {"file": file_keys}
 QUEUES: dict[str, Opener[Queue]] = {"memory": memory_queue}
-LIMITERS: dict[str, Opener[Limiter]] = {"memory": memory_limiter}
+LIMITERS: dict[str, Opener[Limiter] | backends_redis.OnRedis[Limiter]] = {
+    "memory": memory_limiter,
+    **backends_redis.LIMITERS,
+}
+BUSES: dict[str, Opener[Bus] | backends_redis.OnRedis[Bus]] = {
+    "memory": memory_bus,
+    **backends_redis.BUSES,
+}
 
 
 def running(
@@ -127,5 +141,17 @@ async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 @pytest.fixture(params=LIMITERS)
 async def limiter(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Limiter]:
-    async with LIMITERS[request.param](tmp_path) as opened:
+    async with running(LIMITERS, request)(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture(params=BUSES)
+async def bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bus]:
+    async with running(BUSES, request)(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=backends_redis.BUSES)
+def open_shared_bus(request: pytest.FixtureRequest, tmp_path: Path) -> Open[Bus]:
+    """Opens another node of the same bus each time."""
+    return partial(running(BUSES, request), tmp_path)

@@ -22,7 +22,7 @@ WRITES, READS = 0, 1
 
 class Servers:
     """To be made and used on the event loop. ``within``: seconds that anything asked may take;
-    ``connect_timeout``: seconds until a server that does not let us in is given up."""
+    ``connect_within``: seconds until a server that does not let us in is given up."""
 
     def __init__(
         self,
@@ -30,11 +30,11 @@ class Servers:
         *,
         setting: str,
         within: float = 5.0,
-        connect_timeout: float = 2.0,
+        connect_within: float = 2.0,
     ) -> None:
         self.address: Address = parse(url, setting=setting)
         self._within = within
-        self._connect_timeout = connect_timeout
+        self._connect_within = connect_within
         self._pipes: dict[tuple[Place | None, int], Pipe] = {}
         #: The primary of each slot; of a single server, or before the first look, None.
         self._owners: list[Place | None] = [None] * SLOTS
@@ -136,11 +136,11 @@ class Servers:
             Unavailable, Misconfigured: see `wire.connect`.
         """
         if place is not None:
-            return await connect(self.address, place, seconds=self._connect_timeout)
+            return await connect(self.address, place, seconds=self._connect_within)
         failed: Unavailable | None = None
         for seed in self.address.places:
             try:
-                wire = await connect(self.address, seed, seconds=self._connect_timeout)
+                wire = await connect(self.address, seed, seconds=self._connect_within)
             except Unavailable as error:
                 failed = failed or error
                 continue
@@ -172,11 +172,11 @@ class Servers:
         known = {place for place in self._owners if place is not None}
         for place in (*sorted(known), *self.address.places):
             try:
-                wire = await connect(self.address, place, seconds=self._connect_timeout)
+                wire = await connect(self.address, place, seconds=self._connect_within)
             except (Unavailable, Misconfigured):
                 continue
             try:
-                async with asyncio.timeout(self._connect_timeout):
+                async with asyncio.timeout(self._connect_within):
                     reply = await wire.first_reply(pack(["CLUSTER", "SLOTS"]))
                     owners = read_slots(reply, place)
             except (OSError, ValueError):
