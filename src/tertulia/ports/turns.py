@@ -79,6 +79,8 @@ class Claimed:
     held: Sequence[Frame] | None = None
     #: What `Turns.branch` gives; None: it has to be asked.
     branch: Sequence[Node] | None = None
+    #: Whether this store writes the log in its own transactions: `finish` takes `Outcome.frames`.
+    journaled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,9 @@ class Outcome:
     error: Failure | None = None
     #: What its last attempt called the model with; None: it called none.
     sent: Sent | None = None
+    #: Of a claim that was `Claimed.journaled`: the last frames before the terminal one, to be put
+    #: into the log by the same transaction. All others are in the log, or on their way there.
+    frames: tuple[Frame, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +195,7 @@ class Turns(Protocol):
 
         Raises:
             Fenced: the attempt is stale or the response is terminal; nothing was written.
+            Unavailable: also when the log lacks frames before `Outcome.frames`.
         """
         ...
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
+from tertulia.domain.frame import Frame
 from tertulia.errors import Fenced, Unavailable
 from tertulia.ports.turns import Finished, Outcome
 from tertulia.turns.parts import Parts
@@ -14,9 +17,14 @@ from tertulia.turns.submit import ring
 RETRY_FIRST, RETRY_MOST = 0.1, 5.0
 
 
-async def finish(parts: Parts, outcome: Outcome) -> Finished:
+async def finish(
+    parts: Parts, outcome: Outcome, log: Callable[[Sequence[Frame]], Awaitable[None]]
+) -> Finished:
     """Commit ``outcome`` and tell the readers. While the store is away it is tried again: what
     was generated waits here, and a worker that dies is replaced.
+
+    ``log`` returns once the log holds these frames and all before them; it is called when they
+    could not be written together with the end.
 
     Raises:
         Fenced: another attempt holds the response; nothing was written.
@@ -27,6 +35,10 @@ async def finish(parts: Parts, outcome: Outcome) -> Finished:
         try:
             finished = await parts.store.finish(outcome, parts.limits)
         except Unavailable:
+            if outcome.frames:
+                await log(outcome.frames)
+                outcome = replace(outcome, frames=())
+                continue
             await asyncio.sleep(pause)
             pause = min(pause * 2, RETRY_MOST)
     await announce(parts, finished)

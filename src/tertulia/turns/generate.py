@@ -101,9 +101,7 @@ class Attempt:
                 await writer.drain()
                 await parts.store.release(response.id, response.attempt, self._spent(composer))
                 return None
-            writer.put(composer.end(ending.item))
-            await writer.drain()
-            return await finish(parts, self._outcome(composer, ending))
+            return await self._end(composer, ending, writer)
         except (Fenced, Unavailable):
             return None
         finally:
@@ -115,6 +113,16 @@ class Attempt:
         return row.attempt == self.response.attempt and not row.terminal
 
     # --- the end -----------------------------------------------------------------------------
+
+    async def _end(self, composer: Composer, ending: Ending, writer: LogWriter) -> FinishedResponse:
+        last = composer.end(ending.item)
+        if self._claimed.journaled and not writer.mending:
+            # One transaction for all that is left to say, and one wake of the readers.
+            outcome = replace(self._outcome(composer, ending), frames=tuple(last))
+        else:
+            await writer.through(last)
+            outcome = self._outcome(composer, ending)
+        return await finish(self._parts, outcome, writer.through)
 
     def _spent(self, composer: Composer) -> Usage:
         spent = self.response.spent.plus(self._usage)

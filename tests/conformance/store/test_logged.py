@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.support.stores import ANN, Rig, asked, sqlite_rig
+from tests.support.stores import ANN, Rig, asked, outcome, sqlite_rig
 
 from tertulia.domain.admission import Limits
 from tertulia.domain.compose import Composer
 from tertulia.domain.frame import Frame
-from tertulia.errors import Fenced, RateLimited
+from tertulia.errors import Fenced, RateLimited, Unavailable
 from tertulia.ports.eventlog import EventLog
 from tertulia.ports.turns import HEAD
 
@@ -101,6 +101,51 @@ async def test_a_claim_leaves_a_log_that_is_gone(rig: Rig, log: EventLog) -> Non
     assert claimed is not None
     assert claimed.held is None
     assert await log.open(ANN, response.id, 1) == []
+
+
+async def test_the_last_frames_come_with_the_end(rig: Rig, log: EventLog) -> None:
+    response = await rig.start()
+    await rig.write(response, 5)
+    woken: list[int] = []
+    reader = await log.subscribe(ANN, response.id, 4, lambda: woken.append(1))
+    # One is asked for and not yet written, two are left to the end.
+    asked_for = log.append(ANN, response.id, 1, [_frame(5)])
+    last = (_frame(6), _frame(7))
+    ended = outcome(response, last_sequence_number=8, frames=last)
+    done = await rig.store.finish(ended, rig.limits)
+    assert not (await asked_for).cancel_requested
+    assert woken == [1]
+    await reader.fill()
+    assert list(reader.take()) == [_frame(5), *last, done.frame]
+    reader.close()
+    assert await log.open(ANN, response.id, 1) == await _frames(log, response.id)
+
+
+async def test_an_end_before_which_frames_are_missing_is_refused(rig: Rig, log: EventLog) -> None:
+    response = await rig.start()
+    await rig.write(response, 5)
+    before = await _frames(log, response.id)
+    ended = outcome(response, last_sequence_number=8, frames=(_frame(6), _frame(7)))
+    with pytest.raises(Unavailable):
+        await rig.store.finish(ended, rig.limits)
+    assert (await rig.store.get(ANN, response.id)).response.status == "in_progress"
+    assert await _frames(log, response.id) == before
+
+
+async def test_an_end_that_is_refused_takes_what_was_asked_for_along(
+    rig: Rig, log: EventLog
+) -> None:
+    response = await rig.start()
+    await rig.end(response)
+    asked_for = log.append(ANN, response.id, 1, [_frame(9)])
+    with pytest.raises(Fenced):
+        await rig.store.finish(outcome(response), rig.limits)
+    with pytest.raises(Fenced):
+        await asked_for
+
+
+def _frame(number: int) -> Frame:
+    return Frame(number, "test", b"{}")
 
 
 async def test_an_end_that_was_refused_writes_no_frame(rig: Rig, log: EventLog) -> None:

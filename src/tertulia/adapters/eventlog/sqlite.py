@@ -20,6 +20,7 @@ from tertulia.adapters.eventlog.admit import gone
 from tertulia.adapters.eventlog.hub import Hub
 from tertulia.adapters.eventlog.sqlite_batch import Append, Outcome, append_all
 from tertulia.adapters.store.engine import Engine
+from tertulia.adapters.store.journal import Unwritten
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.statement import Script
 from tertulia.domain.frame import Frame
@@ -106,6 +107,28 @@ class SqliteEventLog:
         return count
 
     # --- the store's journal -------------------------------------------------------------------
+
+    def take_back(self, response_id: str, attempt: int) -> Unwritten:
+        taken: list[_Asked] = []
+        left: list[_Asked] = []
+        for asked in self._asked:
+            own = asked[0].response_id == response_id and asked[0].attempt == attempt
+            (taken if own else left).append(asked)
+        if not taken:
+            return Unwritten()
+        self._asked = left
+        frames = tuple(frame for append, _ in taken for frame in append.frames)
+
+        def settle(error: BaseException | None) -> None:
+            for append, future in taken:
+                if future.done():
+                    continue
+                if error is None:
+                    future.set_result(Appended(append.response_id in self._cancels))
+                else:
+                    future.set_exception(error)
+
+        return Unwritten(frames, settle)
 
     def append_script(
         self,

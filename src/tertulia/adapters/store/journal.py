@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from tertulia.adapters.store.statement import Script
@@ -10,7 +11,25 @@ from tertulia.domain.frame import Frame
 from tertulia.ports.keys import UserKeys
 
 
+def _nobody(_error: BaseException | None) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """Appends that were asked for and not begun."""
+
+    frames: tuple[Frame, ...] = ()
+    #: Tells those who asked: that all is written, or why not.
+    settle: Callable[[BaseException | None], None] = _nobody
+
+
 class Journal(Protocol):
+    def take_back(self, response_id: str, attempt: int) -> Unwritten:
+        """What this attempt has asked for in this moment of the event loop, to be written by a
+        transaction of the caller's. What was asked for before comes before that transaction."""
+        ...
+
     def append_script(
         self,
         keys: UserKeys,

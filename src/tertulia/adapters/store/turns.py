@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from tertulia.adapters.store.base import SqlBase
+from tertulia.adapters.store.journal import Unwritten
 from tertulia.adapters.store.scripts import ending, erase, leases, purge, reading, sweep
 from tertulia.adapters.store.scripts.files import erase_expired
 from tertulia.adapters.store.scripts.item_nodes import find_items
@@ -63,7 +65,7 @@ class SqlTurns(SqlBase):
         sealer = await self._sealer(taken.record.user_id)
         response = taken.response or opened(taken.record, sealer)
         branch = None if taken.items is None else nodes([taken.record], taken.items, sealer)
-        return Claimed(response, taken.held, branch)
+        return Claimed(response, taken.held, branch, journaled=self._journal is not None)
 
     async def renew(
         self, worker_id: str, held: Sequence[tuple[str, int]], lease_seconds: float
@@ -78,11 +80,25 @@ class SqlTurns(SqlBase):
 
     async def finish(self, outcome: Outcome, limits: Limits) -> Finished:
         sealer = await self._sealer(outcome.user_id)
-        return await self._commit(
-            lambda: ending.finish(
-                outcome, limits, now=self._clock(), sealer=sealer, journal=self._journal
+        # What was said last may still wait to be written: it goes with the end.
+        unwritten = self._take_back(outcome)
+        outcome = replace(outcome, frames=(*unwritten.frames, *outcome.frames))
+        try:
+            finished = await self._commit(
+                lambda: ending.finish(
+                    outcome, limits, now=self._clock(), sealer=sealer, journal=self._journal
+                )
             )
-        )
+        except BaseException as error:
+            unwritten.settle(error)
+            raise
+        unwritten.settle(None)
+        return finished
+
+    def _take_back(self, outcome: Outcome) -> Unwritten:
+        if self._journal is None:
+            return Unwritten()
+        return self._journal.take_back(outcome.response_id, outcome.attempt)
 
     async def release(self, response_id: str, attempt: int, spent: Usage) -> None:
         await self._engine.write(

@@ -25,10 +25,11 @@ from tertulia.adapters.store.scripts.records import (
     seal_sent,
 )
 from tertulia.adapters.store.scripts.sealer import Sealer
-from tertulia.adapters.store.scripts.user_lock import Committed, UserLock, lock_user
+from tertulia.adapters.store.scripts.user_lock import Committed, Logged, UserLock, lock_user
 from tertulia.adapters.store.statement import Script, Statement
 from tertulia.domain.admission import Limits
 from tertulia.domain.event import terminal_frame
+from tertulia.domain.frame import Frame
 from tertulia.domain.item import Item
 from tertulia.domain.response import (
     Failure,
@@ -86,6 +87,8 @@ class _End(NamedTuple):
     incomplete_reason: IncompleteReason | None = None
     error: Failure | None = None
     sent: Sent | None = None
+    #: The log's last frames before the terminal one.
+    frames: tuple[Frame, ...] = ()
 
 
 def finish(
@@ -109,10 +112,11 @@ def finish(
         outcome.incomplete_reason,
         outcome.error,
         outcome.sent,
+        outcome.frames,
     )
-    finished = yield from _write_end(record, end, limits, now, lock, journal)
+    finished, logged = yield from _write_end(record, end, limits, now, lock, journal)
     yield from lock.save()
-    return committed(finished, lock.fed)
+    return Committed(finished, lock.fed, logged)
 
 
 def request_cancel(
@@ -134,10 +138,9 @@ def request_cancel(
     if record.attempt > 0:
         return Committed(Cancelled(opened(record, sealer), None))
     end = _End("cancelled", Usage(), _UNCLAIMED_LAST)
-    finished = yield from _write_end(record, end, limits, now, lock, journal)
+    finished, logged = yield from _write_end(record, end, limits, now, lock, journal)
     yield from lock.save()
-    done = committed(finished, lock.fed)
-    return Committed(Cancelled(finished.response, finished), done.fed, done.logged)
+    return Committed(Cancelled(finished.response, finished), lock.fed, logged)
 
 
 def expire(
@@ -150,21 +153,15 @@ def expire(
         return Committed(None)
     error = Failure("expired", "No worker took the message in time. Try again.")
     end = _End("failed", Usage(), _UNCLAIMED_LAST, error=error)
-    finished = yield from _write_end(record, end, limits, now, lock, journal)
+    finished, logged = yield from _write_end(record, end, limits, now, lock, journal)
     yield from lock.save()
-    done = committed(finished, lock.fed)
-    return Committed(finished, done.fed, done.logged)
-
-
-def committed(finished: Finished, fed: tuple[str, ...]) -> Committed[Finished]:
-    response = finished.response
-    logged = ((response.user_id, response.id, (finished.frame,)),) if finished.logged else ()
-    return Committed(finished, fed, logged)
+    return Committed(finished, lock.fed, logged)
 
 
 def _write_end(
     record: Record, end: _End, limits: Limits, now: float, lock: UserLock, journal: Journal | None
-) -> Script[Finished]:
+) -> Script[tuple[Finished, tuple[Logged, ...]]]:
+    """How it ended, and what is in the log now that readers have not been shown."""
     sealer = lock.sealer
     tokens = dict(zip(_TOKENS, msgspec.structs.astuple(end.tokens), strict=True))
     changes = {
@@ -194,11 +191,15 @@ def _write_end(
     ended = record._replace(worker_id=None, lease_until=None, rung_at=None, **changes)
     response = opened(ended, sealer)
     frame = terminal_frame(response, end.output)
-    if journal is not None:
-        # What was never claimed has frames of the first attempt only.
-        attempt = max(record.attempt, 1)
-        yield from journal.append_script(sealer.keys, record.user_id, record.id, attempt, (frame,))
-    return Finished(response, frame, journal is not None, admitted)
+    finished = Finished(response, frame, journal is not None, admitted)
+    if journal is None:
+        return finished, ()
+    # What was never claimed has frames of the first attempt only.
+    attempt = max(record.attempt, 1)
+    fresh = yield from journal.append_script(
+        sealer.keys, record.user_id, record.id, attempt, (*end.frames, frame)
+    )
+    return finished, ((record.user_id, record.id, tuple(fresh)),) if fresh else ()
 
 
 def _announce(record: Record, status: Status, now: float, lock: UserLock) -> Script[None]:

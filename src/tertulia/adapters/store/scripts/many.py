@@ -44,8 +44,8 @@ class Inserts:
 
     def _params(self, rows: Sequence[Sequence[Any]]) -> Params:
         if len(self._names) < len(rows):
-            names = [c.name for c in self._table.c]
-            self._names = tuple(tuple(f"{name}_{n}" for name in names) for n in range(_MOST))
+            columns = [c.name for c in self._table.c]
+            self._names = tuple(tuple(f"{name}_{n}" for name in columns) for n in range(_MOST))
         params: dict[str, Any] = {}
         for names, row in zip(self._names, rows, strict=False):
             params.update(zip(names, row, strict=True))

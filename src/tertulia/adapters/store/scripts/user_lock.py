@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, TypeAlias
 
 import msgspec
 from sqlalchemy import bindparam, select, update
@@ -31,6 +31,9 @@ _FEED = Inserts(feed)
 
 _encode = msgspec.json.Encoder().encode
 
+#: User id, response id, frames.
+Logged: TypeAlias = tuple[str, str, tuple[Frame, ...]]
+
 
 @dataclass(frozen=True, slots=True)
 class Committed(Generic[T]):
@@ -39,8 +42,8 @@ class Committed(Generic[T]):
     value: T
     #: Users whose feed has new entries.
     fed: tuple[str, ...] = ()
-    #: Frames that are in the co-located log now: (user id, response id, frames).
-    logged: tuple[tuple[str, str, tuple[Frame, ...]], ...] = ()
+    #: Frames that are in the co-located log now.
+    logged: tuple[Logged, ...] = ()
 
 
 class UserLock:
