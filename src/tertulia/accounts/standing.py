@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -30,6 +31,8 @@ class Standing:
         self._on_revoked = on_revoked
         self._seconds = seconds
         self._clock = clock
+        self._doubted: list[Principal] = []
+        self._asking: asyncio.Task[set[Principal]] | None = None
         #: By login or key: who it is, and when that was read.
         self._found: OrderedDict[object, tuple[Principal, float]] = OrderedDict()
 
@@ -49,12 +52,19 @@ class Standing:
         """
         if principal.expires_at is not None and self._clock() >= principal.expires_at:
             raise Unauthorized("The access token has expired.", code="token_expired")
-        if principal.login_id is not None:
-            await self._read_login(principal.login_id, principal.user_id)
-        elif principal.key_id is not None:
-            await self._user(principal.user_id)
-            if all(key.id != principal.key_id for key in await self._store.keys(principal.user_id)):
-                raise _revoked()
+        self._doubted.append(principal)
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask())
+        # Shielded, since others wait for it too.
+        if principal not in await asyncio.shield(self._asking):
+            raise _revoked()
+
+    async def _ask(self) -> set[Principal]:
+        """Who still stands of all who were doubted before this began, asked at once: the checks of
+        many connections fall into one moment."""
+        doubted, self._doubted, self._asking = self._doubted, [], None
+        stands = await self._store.standing(doubted)
+        return {who for who, good in zip(doubted, stands, strict=True) if good}
 
     def forget(self, user_id: str) -> None:
         """Something of this user was revoked: ask the store again."""

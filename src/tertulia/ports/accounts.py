@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tertulia.domain.principal import UserRole
+from tertulia.domain.principal import Principal, UserRole
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,11 @@ class Accounts(Protocol):
         ...
 
     async def revoke_login(self, login_id: str) -> None: ...
+
+    async def standing(self, principals: Sequence[Principal]) -> Sequence[bool]:
+        """Of each whether its user is there, and the login or key it came by in force. One that
+        came by neither stands."""
+        ...
 
     async def create_key(self, key: ApiKey, key_hash: bytes) -> None: ...
 

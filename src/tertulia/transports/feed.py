@@ -25,53 +25,61 @@ _NOWHERE = FeedPosition("", -1)
 
 
 class Feed:
-    """The ASGI endpoint."""
+    """The ASGI endpoint. Whatever stands in its frame stands there as long as the device stays."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["route"] = routes[0]  # for the log, as HTTP routes leave it there
         device = HTTPConnection(scope)
-        services = services_of(device)
+        services, address = services_of(device), address_of(device)
+        presence: Presence = device.app.state.presence
+        del device
+        scope["headers"] = []  # read by all who want to; a kilobyte otherwise
         await receive()  # the handshake
         await send({"type": "websocket.accept"})
         socket = Socket(receive, send, depth=services.settings.limits.json_depth)
         try:
-            await self._serve(device, services, socket)
+            principal, known = await _first(services, socket, address)
+            scope["state"]["principal"] = principal
+            connection = _connected(services, presence, principal, socket)
+            try:
+                await connection.run(known, Commands(connection, socket, address).run)
+            finally:
+                presence.disconnect(principal.user_id)
         except Closed as closed:
             await socket.close(closed.code, within=services.settings.feed.slow_seconds)
+        except Unavailable:
+            await socket.close(Close.OVERLOADED, within=services.settings.feed.slow_seconds)
         except OSError:
             return  # the device is gone
 
-    async def _serve(self, device: HTTPConnection, services: Services, socket: Socket) -> None:
-        if services.draining():
-            raise Closed(Close.DRAINING)
-        address = address_of(device)
-        first = await _first(services, socket, address)
-        if first is None:
-            return
-        principal, known = first
-        device.state.principal = principal
-        presence: Presence = device.app.state.presence
-        try:
-            presence.check(principal.user_id)
-        except RateLimited:
-            raise Closed(Close.TOO_MANY) from None
-        with presence.connection(principal.user_id):
-            connection = Connection(services, presence, principal, socket)
-            try:
-                await connection.run(known, Commands(connection, socket, address).run)
-            except Unavailable:
-                raise Closed(Close.OVERLOADED) from None
+
+def _connected(
+    services: Services, presence: Presence, principal: Principal, socket: Socket
+) -> Connection:
+    connection = Connection(services, presence, principal, socket)
+    try:
+        presence.connect(principal.user_id)
+    except RateLimited:
+        raise Closed(Close.TOO_MANY) from None
+    return connection
 
 
 async def _first(
     services: Services, socket: Socket, address: str
-) -> tuple[Principal, FeedPosition | None] | None:
-    """Who it is, and the feed's position that the device knows; None when it left at once."""
+) -> tuple[Principal, FeedPosition | None]:
+    """Who it is, and the feed's position that the device knows.
+
+    Raises:
+        Closed: it may not come in.
+        ConnectionError: it left at once.
+    """
+    if services.draining():
+        raise Closed(Close.DRAINING)
     try:
         async with asyncio.timeout(services.settings.feed.auth_seconds):
             message = await socket.receive()
         if message is None:
-            return None
+            raise ConnectionResetError
         field = Field(message)
         field.get("type").choice("auth")
         principal = await authenticated(services, field, address)

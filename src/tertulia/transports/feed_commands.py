@@ -53,6 +53,8 @@ COMMANDS = {
 class Commands:
     """Reads a connection's messages, one after the other, and does what they say."""
 
+    __slots__ = ("_address", "_budget", "_connection", "_counted", "_loop", "_socket")
+
     def __init__(self, connection: Connection, socket: Socket, address: str) -> None:
         self._connection = connection
         self._socket = socket
@@ -68,7 +70,7 @@ class Commands:
             try:
                 # A device that does not read what it asked for is not asked for more.
                 await connection.writer.room()
-                message = await self._socket.receive()
+                message = self._socket.read(await self._socket.listen())
                 if message is None:
                     return
                 connection.heard()

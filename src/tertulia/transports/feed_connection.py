@@ -1,7 +1,7 @@
 """One device's connection: its life from hello to close, and the clock that watches over it.
 
-Most connections are idle at most times, so an idle one is kept small: one task besides the
-server's own, and one timer for all that has to be looked after.
+Most connections are idle at most times, so an idle one is kept small: no task besides the
+server's own, and no timer.
 """
 
 from __future__ import annotations
@@ -36,6 +36,12 @@ class Line(Protocol):
 class Connection:
     """A `Device` of its user's hub. ``answers``: whether it can say that it was pinged."""
 
+    __slots__ = (
+        *("_answers", "_awaits_pong", "_checking", "_doubted", "_feed", "_loop", "_over"),
+        *("_ping_at", "_recheck_at", "_scope", "_sending_since", "_settings", "_socket"),
+        *("_unstored", "id", "presence", "principal", "round", "services", "writer"),
+    )
+
     def __init__(
         self,
         services: Services,
@@ -49,14 +55,21 @@ class Connection:
         self.principal = principal
         self.services = services
         self.presence = presence
-        self.writer = Writer(services.parts, services.settings.feed, principal.user_id, self._send)
+        self.writer = Writer(
+            services.parts,
+            services.settings.feed,
+            principal.user_id,
+            self._send,
+            self._interrupt,
+        )
         self._settings = services.settings.feed
         self._socket = socket
         self._loop = asyncio.get_running_loop()
         self._over: Close | None = None
         #: While the device is listened to; its end ends the listening.
         self._scope: asyncio.Timeout | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        #: See `feed_clock.Watched`.
+        self.round: int | None = None
         self._sending_since: float | None = None
         self._answers = answers
         self._awaits_pong = False
@@ -106,53 +119,40 @@ class Connection:
         """
         feed = self.services.feed.join(self.services.parts.store, self.principal.user_id, self)
         self._feed = feed
-        writing: asyncio.Task[None] | None = None
         try:
             await self._greet(feed, known)
-            writing = self._loop.create_task(self.writer.run())
-            writing.add_done_callback(lambda _: self._interrupt())
-            self._tick()
-            await self._listen(read, writing)
-        finally:
-            self.services.feed.leave(self.principal.user_id, self)
-            results = await self._stop(writing)
-            self.writer.close()
-            for response in self._unstored:
-                self.presence.left(response, ended=response.id in self.writer.ended)
-        for result in results:
-            if isinstance(result, Exception) and not isinstance(result, OSError):
-                raise result
-        if self._over is not None:
-            await self._socket.close(self._over, within=self._settings.slow_seconds)
-
-    async def _listen(
-        self, read: Callable[[], Coroutine[Any, Any, None]], writing: asyncio.Task[None]
-    ) -> None:
-        """Until the device has left, `close` was called or nothing can be written any more."""
-        scope = self._scope = asyncio.timeout(None)
-        try:
+            self.writer.start()
+            self.tick()
+            # Until the device has left, `close` was called or nothing can be written any more.
+            scope = self._scope = asyncio.timeout(None)
             async with scope:
-                if self._over is None and not writing.done():
+                if self._over is None and self.writer.fault is None:
                     await read()
         except TimeoutError:
-            if not scope.expired():
+            if self._scope is None or not self._scope.expired():
                 raise
         except OSError:
-            return  # the device is gone
+            self._over = None  # the device is gone: nobody is there to be told why
         finally:
             self._scope = None
+            self.services.feed.leave(self.principal.user_id, self)
+            self.presence.clock.forget(self)
+            await self.writer.stop()
+            faults: list[BaseException | None] = [self.writer.fault]
+            if self._checking is not None:
+                self._checking.cancel()
+                faults += await asyncio.gather(self._checking, return_exceptions=True)
+            for response in self._unstored:
+                self.presence.left(response, ended=response.id in self.writer.ended)
+        for fault in faults:
+            if isinstance(fault, Exception) and not isinstance(fault, OSError):
+                raise fault
+        if self._over is not None:
+            await self._socket.close(self._over, within=self._settings.slow_seconds)
 
     def _interrupt(self) -> None:
         if self._scope is not None:
             self._scope.reschedule(self._loop.time())
-
-    async def _stop(self, writing: asyncio.Task[None] | None) -> list[BaseException | None]:
-        if self._timer is not None:
-            self._timer.cancel()
-        tasks = [task for task in (writing, self._checking) if task is not None]
-        for task in tasks:
-            task.cancel()
-        return await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _greet(self, feed: UserFeed, known: FeedPosition | None) -> None:
         position, offset = await resumed(feed, known)
@@ -185,7 +185,7 @@ class Connection:
 
     # --- the clock ---------------------------------------------------------------------------
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
         """Ping, look whether the reader takes what it is sent, ask whether it may stay."""
         now = self._loop.time()
         since = self._sending_since
@@ -203,8 +203,7 @@ class Connection:
             self._recheck_at = now + self._settings.recheck_seconds
             self.recheck()
         too_slow = (now if since is None else since) + self._settings.slow_seconds
-        due = min(self._ping_at, self._recheck_at, too_slow)
-        self._timer = self._loop.call_at(due, self._tick)
+        self.presence.clock.call(self, min(self._ping_at, self._recheck_at, too_slow))
 
     async def _check(self) -> None:
         """Whether the principal may still be connected, by now. A doubt that comes while that is

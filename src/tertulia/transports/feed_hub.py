@@ -7,7 +7,6 @@ user's devices, and each takes from it what it has not sent yet.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -54,7 +53,8 @@ class UserFeed:
         self._user_id = user_id
         self._lock = asyncio.Lock()
         self._position: FeedPosition | None = None
-        self._recent: deque[tuple[int, bytes]] = deque(maxlen=_BATCH)
+        # A list, since an empty deque has room for 64, and most feeds are quiet.
+        self._recent: list[tuple[int, bytes]] = []
         self._stale = False
 
     def ring(self) -> None:
@@ -101,7 +101,8 @@ class UserFeed:
                 self._position = await self._store.feed_position(self._user_id)
                 continue
             if entries:
-                self._recent.extend(entries)
+                self._recent += entries
+                del self._recent[:-_BATCH]
                 self._position = FeedPosition(self._position.epoch, entries[-1][0])
                 self._stale = len(entries) == _BATCH or self._stale
         return self._position

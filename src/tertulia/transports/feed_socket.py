@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.types import Receive, Send
+from starlette.types import Message, Receive, Send
 
 from tertulia.errors import InvalidInput, TooLarge
 from tertulia.transports.body import load_json
@@ -25,10 +25,13 @@ class Socket:
     """Over the ASGI channel of an accepted WebSocket. ``depth``: of the JSON that is taken;
     ``max_bytes``: of one message."""
 
+    __slots__ = ("_depth", "_max_bytes", "_send", "listen", "received")
+
     def __init__(
         self, receive: Receive, send: Send, *, depth: int, max_bytes: int = MAX_FRAME
     ) -> None:
-        self._receive = receive
+        #: The next event of the channel: for those who wait long and want no frame of ours to.
+        self.listen = receive
         self._send = send
         self._depth = depth
         self._max_bytes = max_bytes
@@ -42,7 +45,10 @@ class Socket:
             InvalidInput: not a JSON object in text; the connection may go on.
             TooLarge: longer than a message may be; likewise.
         """
-        event = await self._receive()
+        return self.read(await self.listen())
+
+    def read(self, event: Message) -> Mapping[str, Any] | None:
+        """What `listen` heard, as `receive` gives it."""
         if event["type"] == "websocket.disconnect":
             return None
         text = event.get("text")

@@ -36,7 +36,17 @@ class Subscription:
 
 
 class Writer:
-    """``send`` gives one message to the socket and returns when it has room for the next."""
+    """``send`` gives one message to the socket and returns when it has room for the next;
+    ``on_fault`` is called once nothing can be sent any more.
+
+    It has a task only while there is something to send or to follow.
+    """
+
+    __slots__ = (
+        *("_crowded", "_feed", "_loop", "_offset", "_on_fault", "_open", "_outbox", "_parts"),
+        *("_posted", "_ready", "_room", "_send", "_stirred", "_subscriptions", "_task", "_user_id"),
+        *("_waiter", "_woken", "ended", "fault"),
+    )
 
     def __init__(
         self,
@@ -44,24 +54,32 @@ class Writer:
         settings: FeedSettings,
         user_id: str,
         send: Callable[[bytes], Awaitable[None]],
+        on_fault: Callable[[], None],
     ) -> None:
         self._parts = parts
         self._user_id = user_id
         self._send = send
+        self._on_fault = on_fault
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(settings.buffer_frames, settings.buffer_bytes)
         # A list, since an empty deque has room for 64, and most connections wait for nothing.
         self._posted: list[bytes] = []
         self._subscriptions: dict[str, Subscription] = {}
-        self._ready: set[Subscription] = set()
+        # As dictionaries, since an empty set has room for eight.
+        self._ready: dict[Subscription, None] = {}
         self._feed: UserFeed | None = None
         self._offset = 0
         self._stirred = False
+        self._open = False
+        self._task: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._woken = False
+        #: What sending has failed of.
+        self.fault: Exception | None = None
         self._crowded = False
         self._room: asyncio.Event | None = None
         #: Responses whose terminal frame was sent.
-        self.ended: set[str] = set()
+        self.ended: dict[str, None] = {}
 
     # --- what is to be sent ------------------------------------------------------------------
 
@@ -110,7 +128,7 @@ class Writer:
         self.unsubscribe(response_id)
 
         def stir() -> None:
-            self._ready.add(subscription)
+            self._ready[subscription] = None
             self._wake()
 
         follower = Follower(self._parts, self._user_id, response_id, stir)
@@ -128,7 +146,7 @@ class Writer:
         subscription = self._subscriptions.pop(response_id, None)
         if subscription is not None:
             subscription.follower.close()
-            self._ready.discard(subscription)
+            self._ready.pop(subscription, None)
             self._outbox.drop(response_id)
 
     @property
@@ -138,24 +156,46 @@ class Writer:
     def follows(self, response_id: str) -> bool:
         return response_id in self._subscriptions
 
-    def close(self) -> None:
-        """Leave everything."""
+    # --- sending -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Send from now on."""
+        self._open = True
+        self._wake()
+
+    async def stop(self) -> None:
+        """Send no more, also nothing that waits, and leave everything."""
+        self._open = False
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
         for response_id in list(self._subscriptions):
             self.unsubscribe(response_id)
 
-    # --- sending -----------------------------------------------------------------------------
-
-    async def run(self) -> None:
-        """Send for ever; to be cancelled."""
-        while True:
-            # Made before looking, so that a wake between the look and the wait is not lost.
-            self._waiter = self._loop.create_future()
-            if not await self._step():
-                await self._waiter
-
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._woken = True
+        if self._waiter is not None:
+            if not self._waiter.done():
+                self._waiter.set_result(None)
+        elif self._open and self._task is None:
+            self._task = self._loop.create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                self._woken = False  # before looking, so that no wake in the meantime is lost
+                if await self._step() or self._woken:
+                    continue
+                if not self._subscriptions:
+                    break
+                self._waiter = self._loop.create_future()
+                await self._waiter
+                self._waiter = None
+        except Exception as fault:  # noqa: BLE001 - told by whoever stops us
+            self.fault = fault
+            self._open = False
+            self._on_fault()
+        self._task = None
 
     async def _step(self) -> bool:
         """Send something; False when there is nothing."""
@@ -202,7 +242,7 @@ class Writer:
                 continue
             if not self._outbox.wants(response_id):
                 continue
-            self._ready.discard(subscription)
+            self._ready.pop(subscription, None)
             try:
                 frames = await subscription.follower.next()
             except Unavailable:
@@ -220,7 +260,7 @@ class Writer:
                 continue
             self._outbox.put(response_id, frames)
             if not subscription.follower.ended:
-                self._ready.add(subscription)
+                self._ready[subscription] = None
 
     def _tell_place(self, subscription: Subscription) -> None:
         follower = subscription.follower
@@ -234,7 +274,7 @@ class Writer:
         for message in subscription.events.frames(frame):
             await self._send(message)
         if frame.terminal and self._subscriptions.get(subscription.response_id) is subscription:
-            self.ended.add(subscription.response_id)
+            self.ended[subscription.response_id] = None
             self.unsubscribe(subscription.response_id)
 
     async def _send_snapshot(self, subscription: Subscription) -> None:

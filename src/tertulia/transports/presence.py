@@ -13,6 +13,7 @@ import structlog
 
 from tertulia.domain.response import Response
 from tertulia.errors import NotFound, RateLimited, TertuliaError
+from tertulia.transports.feed_clock import FeedClock
 from tertulia.transports.services import Services
 from tertulia.turns.cancel import cancel
 from tertulia.turns.erase import erase_unstored
@@ -25,6 +26,7 @@ class Presence:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self.clock = FeedClock(services.settings.feed)
         self._connections: Counter[str] = Counter()
         self._readers: Counter[str] = Counter()
         self._leaving: dict[str, asyncio.TimerHandle] = {}
@@ -47,14 +49,21 @@ class Presence:
     @contextmanager
     def connection(self, user_id: str) -> Iterator[None]:
         """Held for as long as a stream or socket of the user is open; raises as `check`."""
-        self.check(user_id)
-        self._connections[user_id] += 1
+        self.connect(user_id)
         try:
             yield
         finally:
-            self._connections[user_id] -= 1
-            if not self._connections[user_id]:
-                del self._connections[user_id]
+            self.disconnect(user_id)
+
+    def connect(self, user_id: str) -> None:
+        """Count one more, until `disconnect`; raises as `check`."""
+        self.check(user_id)
+        self._connections[user_id] += 1
+
+    def disconnect(self, user_id: str) -> None:
+        self._connections[user_id] -= 1
+        if not self._connections[user_id]:
+            del self._connections[user_id]
 
     # --- responses with store=false ------------------------------------------------------------
 

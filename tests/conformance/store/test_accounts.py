@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from tests.support.stores import ANN, BEN, Rig
 
+from tertulia.domain.principal import Principal
 from tertulia.errors import Conflict, NotFound
 from tertulia.ports.accounts import ApiKey, Login, User
 
@@ -150,3 +151,28 @@ async def test_the_use_of_a_key_is_noted_once_a_minute(rig: Rig) -> None:
         await rig.store.key_by_hash(b"1")
         (key,) = await rig.store.keys(ANN)
         assert key.last_used_at == noted
+
+
+# --- who still stands -----------------------------------------------------------------------
+
+
+async def test_many_are_asked_about_at_once(rig: Rig) -> None:
+    later = rig.clock.now + 100
+    for number, user in enumerate((ANN, ANN, BEN)):
+        login = replace(_login(f"login_{number}", user, bytes([number]) * 32), expires_at=later)
+        await rig.store.create_login(login)
+        await rig.store.create_key(_key(f"key_{number}", user), bytes([number]))
+    await rig.store.revoke_login("login_1")
+    await rig.store.revoke_key(ANN, "key_1")
+    by_login = [Principal(ANN, login_id=f"login_{n}") for n in (0, 1, 2, 9)]
+    by_key = [Principal(ANN, key_id=f"key_{n}") for n in (0, 1, 2, 9)]
+    local = Principal("user_local")
+    asked = [*by_login, local, *by_key]
+    assert list(await rig.store.standing(asked)) == [
+        *(True, False, False, False),
+        True,
+        *(True, False, False, False),
+    ]
+    assert list(await rig.store.standing([])) == []
+    rig.clock.pass_by(100)
+    assert list(await rig.store.standing([by_login[0], by_key[0]])) == [False, True]

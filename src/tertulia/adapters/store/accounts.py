@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tertulia.adapters.store.base import SqlBase
 from tertulia.adapters.store.scripts import accounts
-from tertulia.domain.principal import UserRole
+from tertulia.domain.principal import Principal, UserRole
 from tertulia.ports.accounts import ApiKey, Login, User
 
 
@@ -63,6 +63,10 @@ class SqlAccounts(SqlBase):
 
     async def revoke_login(self, login_id: str) -> None:
         await self._engine.write(lambda: accounts.revoke_login(login_id, now=self._clock()))
+
+    async def standing(self, principals: Sequence[Principal]) -> Sequence[bool]:
+        now = self._clock()
+        return await self._engine.read(lambda: accounts.standing(principals, now=now))
 
     async def create_key(self, key: ApiKey, key_hash: bytes) -> None:
         await self._engine.write(lambda: accounts.create_key(key, key_hash))

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, insert, or_, select, update
 from tertulia.adapters.store.schema import api_keys, logins, users
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.statement import Row, Script, Statement
-from tertulia.domain.principal import UserRole
+from tertulia.domain.principal import Principal, UserRole
 from tertulia.errors import Conflict, NotFound
 from tertulia.ports.accounts import ApiKey, Login, User
 
@@ -87,6 +87,20 @@ _REVOKE_KEY = Statement(
 )
 _NOTE_USE = Statement(
     update(api_keys).where(_k.id == bindparam("id")).values(last_used_at=bindparam("now"))
+)
+
+
+_LOGIN_STANDS = Statement(
+    select(_l.id)
+    .select_from(logins.join(users, _u.id == _l.user_id))
+    .where(_l.id == bindparam("id"), _l.user_id == bindparam("user_id"))
+    .where(_l.revoked_at.is_(None), _l.expires_at > bindparam("now"))
+)
+_KEY_STANDS = Statement(
+    select(_k.id)
+    .select_from(api_keys.join(users, _u.id == _k.user_id))
+    .where(_k.id == bindparam("id"), _k.user_id == bindparam("user_id"))
+    .where(_k.revoked_at.is_(None))
 )
 
 
@@ -215,6 +229,18 @@ def rotate_login(
 
 def revoke_login(login_id: str, *, now: float) -> Script[None]:
     yield _REVOKE_LOGIN, {"id": login_id, "now": now}
+
+
+def standing(principals: Sequence[Principal], *, now: float) -> Script[list[bool]]:
+    found = []
+    for each in principals:
+        user_id, rows = each.user_id, None
+        if each.login_id is not None:
+            rows = yield _LOGIN_STANDS, {"id": each.login_id, "user_id": user_id, "now": now}
+        elif each.key_id is not None:
+            rows = yield _KEY_STANDS, {"id": each.key_id, "user_id": user_id}
+        found.append(rows is None or bool(rows))
+    return found
 
 
 def create_key(key: ApiKey, key_hash: bytes) -> Script[None]:
