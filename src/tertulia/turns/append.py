@@ -149,6 +149,20 @@ class LogWriter:
             future = asyncio.ensure_future(self._log.append(*self._of, frames))
             future.add_done_callback(partial(self._answered, frames))
 
+    @property
+    def mending(self) -> bool:
+        """Whether an append has failed, and is made up for."""
+        return self._again is not None
+
+    async def through(self, frames: Sequence[Frame]) -> None:
+        """Append ``frames``, and wait until they and all put before are acknowledged.
+
+        Raises:
+            Fenced: another attempt holds the log.
+        """
+        self.put(frames)
+        await self.drain()
+
     async def drain(self) -> None:
         """Wait until every frame put is acknowledged.
 
@@ -167,20 +181,6 @@ class LogWriter:
     def _answered(self, frames: Sequence[Frame], done: asyncio.Future[Appended]) -> None:
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         if error is None:
-    @property
-    def mending(self) -> bool:
-        """Whether an append has failed, and is made up for."""
-        return self._again is not None
-
-    async def through(self, frames: Sequence[Frame]) -> None:
-        """Append ``frames``, and wait until they and all put before are acknowledged.
-
-        Raises:
-            Fenced: another attempt holds the log.
-        """
-        self.put(frames)
-        await self.drain()
-
             self._acknowledged(frames, done.result())
         elif isinstance(error, Unavailable) or _is_lost(error):
             # Appends under way after it fail too: the log refuses a gap. One task mends them all.
