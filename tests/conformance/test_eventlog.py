@@ -6,72 +6,18 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 
 import pytest
 from tests.support.frames import last, run
+from tests.support.readers import RESPONSE, USER, Reader, everything
 
 from tertulia.domain.frame import Frame, first_number
 from tertulia.errors import Fenced, PositionLost, Unavailable
-from tertulia.ports.eventlog import Appended, EventLog, Subscription
+from tertulia.ports.eventlog import Appended, EventLog
 
-USER, OTHER = "user_1", "user_2"
-RESPONSE = "resp_1"
+OTHER = "user_2"
 
 OpenLog = Callable[[], AbstractAsyncContextManager[EventLog]]
-
-
-@dataclass
-class Reader:
-    """A reader as transports write one: fill, take, and wait for a wake when there was nothing."""
-
-    log: EventLog
-    after: int | None = None
-    response_id: str = RESPONSE
-    at_once: int = 1024
-    got: list[Frame] = field(default_factory=list)
-    wakes: int = 0
-
-    def __post_init__(self) -> None:
-        self._woken = asyncio.Event()
-
-    def _wake(self) -> None:
-        self.wakes += 1
-        self._woken.set()
-
-    async def open(self) -> Subscription:
-        self.place = await self.log.subscribe(USER, self.response_id, self.after, self._wake)
-        return self.place
-
-    async def look(self) -> list[Frame]:
-        """Everything that is there now."""
-        seen: list[Frame] = []
-        while True:
-            await self.place.fill()
-            frames = self.place.take(self.at_once)
-            if not frames:
-                self.got += seen
-                return seen
-            seen += frames
-
-    async def until_end(self) -> list[Frame]:
-        await self.open()
-        try:
-            while not (self.got and self.got[-1].terminal):
-                self._woken.clear()
-                if not await self.look():
-                    await self._woken.wait()
-        finally:
-            self.place.close()
-        return self.got
-
-
-async def everything(log: EventLog, after: int | None = None) -> list[Frame]:
-    reader = Reader(log, after)
-    place = await reader.open()
-    seen = await reader.look()
-    place.close()
-    return seen
 
 
 async def test_a_log_gives_back_what_was_appended_in_order(log: EventLog) -> None:

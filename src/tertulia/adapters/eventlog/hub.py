@@ -10,20 +10,17 @@ of the latest responses are kept for a moment: their first reader comes right be
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from operator import attrgetter
 from typing import Final, Protocol
 
-from tertulia.adapters.eventlog.admit import position_lost
+from tertulia.adapters.eventlog.reader import Reader
 from tertulia.domain.frame import Frame, follows
 
 #: What a frame costs beside its data: the objects around it.
 _FRAME_OVERHEAD: Final = 200
 #: How many beginnings are kept, and how large one may become.
 _BEGINNINGS, _BEGINNING_BYTES = 256, 16 << 10
-_number: Final = attrgetter("sequence_number")
 
 
 class Source(Protocol):
@@ -59,7 +56,7 @@ class Hub:
         self._on_left = on_left
         self._window_bytes = window_bytes
         self._total_bytes = total_bytes
-        self._windows: dict[str, dict[str, _Window]] = {}
+        self._windows: dict[str, dict[str, Window]] = {}
         self._begun: OrderedDict[str, _Beginning] = OrderedDict()
         self.size = 0
 
@@ -123,7 +120,7 @@ class Hub:
         of_response = self._windows.setdefault(response_id, {})
         window = of_response.get(user_id)
         if window is None:
-            window = of_response[user_id] = _Window(self, user_id, response_id)
+            window = of_response[user_id] = Window(self, user_id, response_id)
             begun = self.beginning(user_id, response_id)
             if begun is not None:
                 window.begin(begun)
@@ -135,7 +132,7 @@ class Hub:
             raise
         return reader
 
-    def forget(self, window: _Window) -> None:
+    def forget(self, window: Window) -> None:
         of_response = self._windows[window.response_id]
         del of_response[window.user_id]
         if not of_response:
@@ -160,7 +157,7 @@ class _Beginning:
         return self._size <= _BEGINNING_BYTES
 
 
-class _Window:
+class Window:
     """The last frames of one response, for one user's readers."""
 
     def __init__(self, hub: Hub, user_id: str, response_id: str) -> None:
@@ -207,6 +204,13 @@ class _Window:
     def doubt(self) -> None:
         self._stale = True
         self._wake()
+
+    def expect(self, number: int | None) -> bool:
+        """Whether a frame of this number may be in the backend by now; it is looked for then."""
+        if number is None or (self.frames and self.frames[-1].sequence_number >= number):
+            return False
+        self._stale = True
+        return True
 
     async def refresh(self) -> None:
         """Load the window, if it has not been; readers that come meanwhile wait for the same."""
@@ -288,95 +292,6 @@ class _Window:
         if not self.readers:
             self._clear()
             self.hub.forget(self)
-
-
-class Reader:
-    """A `Subscription`."""
-
-    def __init__(self, window: _Window, after: int | None, wake: Callable[[], None]) -> None:
-        self._window = window
-        self._position = after
-        self._wake = wake
-        self._drained = True
-        #: Index of the next frame, counted as the window's offset is, in this generation of it.
-        self._next = -1
-        self._generation = window.generation
-        #: Frames read from the backend, while we are before the window.
-        self._replay: Sequence[Frame] = ()
-        window.readers.add(self)
-
-    @property
-    def exists(self) -> bool:
-        return self._window.exists
-
-    def take(self, max_frames: int = 1024) -> Sequence[Frame]:
-        self._drained = True
-        at = self._find()
-        if self._replay:
-            frames, self._replay = self._replay[:max_frames], self._replay[max_frames:]
-        elif at is not None:
-            frames = self._window.frames[at : at + max_frames]
-            self._next = self._window.offset + at + len(frames)
-        else:
-            return ()
-        if frames:
-            self._position = frames[-1].sequence_number
-        return frames
-
-    async def fill(self) -> None:
-        window = self._window
-        await window.refresh()
-        if self._find() is not None or self._replay or not window.exists:
-            return
-        generation = window.generation
-        loaded = await window.hub.source.after(window.user_id, window.response_id, self._position)
-        if generation != window.generation:  # erased meanwhile: what it is now has to be seen
-            return
-        if loaded is None:
-            raise position_lost(window.response_id, self._position)
-        # The backend may be ahead of what has been published: that comes by the window.
-        newest = window.frames[-1].sequence_number
-        self._replay = [f for f in loaded if f.sequence_number <= newest]
-
-    async def begin(self) -> None:
-        """Raises `PositionLost` when there is nothing to go on from."""
-        await self.fill()
-        if self._position is not None and not self.exists:
-            raise position_lost(self._window.response_id, self._position)
-
-    def close(self) -> None:
-        if self in self._window.readers:
-            self._window.leave(self)
-
-    def stir(self) -> None:
-        """There may be more. Tells the reader once until it takes again."""
-        if self._drained:
-            self._drained = False
-            self._wake()
-
-    def _find(self) -> int | None:
-        """Where the next frame is in the window; None: before it, or there is no log.
-
-        Raises:
-            PositionLost: the log is there and does not hold this reader's position.
-        """
-        window, position = self._window, self._position
-        if self._generation != window.generation:
-            self._generation, self._next, self._replay = window.generation, -1, ()
-        if self._next >= window.offset:
-            return self._next - window.offset
-        if not window.frames:
-            return None
-        if position is None:
-            at = 0 if window.offset == 0 else None
-        elif position < window.frames[0].sequence_number and window.offset:
-            at = None
-        else:
-            at = bisect_left(window.frames, position, key=_number)
-            if at == len(window.frames) or window.frames[at].sequence_number != position:
-                raise position_lost(window.response_id, position)
-            at += 1
-        return at
 
 
 def _cost(frame: Frame) -> int:

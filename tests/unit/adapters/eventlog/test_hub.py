@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import pytest
 from tests.support.frames import run
 
-from tertulia.adapters.eventlog.hub import Hub, Reader
+from tertulia.adapters.eventlog.hub import Hub
+from tertulia.adapters.eventlog.reader import Reader
 from tertulia.domain.frame import Frame
 from tertulia.errors import PositionLost, Unavailable
 
@@ -292,3 +293,71 @@ async def test_a_long_or_erased_beginning_is_loaded(backend: Backend) -> None:
     reader = await hub.subscribe(USER, "resp_2", None, Wakes())
     assert await drain(reader) == long
     assert backend.newest_reads == 2
+
+
+# --- published by another process: late, or not at all --------------------------------------------
+
+
+async def test_a_frame_that_was_never_published_is_loaded(backend: Backend) -> None:
+    hub = Hub(backend)
+    backend.frames = run(3)
+    reader = await hub.subscribe(USER, RESPONSE, None, Wakes())
+    assert list(reader.take()) == run(3)
+    backend.frames = run(8)
+    hub.publish(RESPONSE, run(2, start=6))
+    await reader.fill()
+    assert list(reader.take()) == run(5, start=3)
+
+
+async def test_what_is_at_hand_wakes_nobody(backend: Backend) -> None:
+    hub, wakes = Hub(backend), Wakes()
+    backend.frames = run(3)
+    reader = await hub.subscribe(USER, RESPONSE, None, wakes)
+    reader.take()
+    hub.publish(RESPONSE, run(2, start=1))
+    assert wakes.count == 0
+
+
+async def test_doubt_keeps_what_is_at_hand_until_it_is_loaded_again(backend: Backend) -> None:
+    hub, wakes = Hub(backend), Wakes()
+    backend.frames = run(3)
+    reader = await hub.subscribe(USER, RESPONSE, None, wakes)
+    reader.take()
+    backend.broken = True
+    hub.doubt(RESPONSE)
+    assert wakes.count == 1
+    with pytest.raises(Unavailable):
+        await reader.fill()
+    assert reader.exists
+    hub.doubt(RESPONSE)
+    assert wakes.count == 2, "a reader that could not be filled is woken again"
+    backend.broken, backend.frames = False, run(4)
+    await reader.fill()
+    assert list(reader.take()) == run(1, start=3)
+
+
+async def test_a_reader_may_know_more_than_was_published_here(backend: Backend) -> None:
+    hub = Hub(backend)
+    with pytest.raises(PositionLost):
+        await hub.subscribe(USER, RESPONSE, 0, Wakes())
+    backend.frames = run(3)
+    first = await hub.subscribe(USER, RESPONSE, None, Wakes())
+    backend.frames = run(9)
+    ahead = await hub.subscribe(USER, RESPONSE, 7, Wakes())
+    assert list(ahead.take()) == run(1, start=8)
+    assert list(first.take()) == run(9)
+    with pytest.raises(PositionLost):
+        await hub.subscribe(USER, RESPONSE, 9, Wakes())
+
+
+async def test_it_is_told_which_responses_are_left(backend: Backend) -> None:
+    left: list[str] = []
+    hub = Hub(backend, on_left=left.append)
+    one = await hub.subscribe(USER, RESPONSE, None, Wakes())
+    two = await hub.subscribe("user_2", RESPONSE, None, Wakes())
+    assert hub.watched(RESPONSE)
+    one.close()
+    assert left == []
+    two.close()
+    assert left == [RESPONSE]
+    assert not hub.watched(RESPONSE)

@@ -1,0 +1,33 @@
+"""Nodes that share a Redis."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conformance.backends_redis import prefix_of
+from tests.support.readers import OpenNode
+
+from tertulia.adapters.eventlog.redis import Options, RedisEventLog, open_redis_log
+from tertulia.adapters.keys.file import FileKeys
+from tertulia.adapters.sealing import AesGcmCipher
+
+
+@pytest.fixture
+async def open_node(tmp_path: Path) -> AsyncIterator[OpenNode]:
+    keys = FileKeys(tmp_path / "keys")
+    await keys.start()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(keys.close)
+
+        async def opened(url: str, **options: Any) -> RedisEventLog:
+            log = await open_redis_log(
+                url, keys, AesGcmCipher(), Options(prefix=prefix_of(tmp_path), **options)
+            )
+            stack.push_async_callback(log.close)
+            return log
+
+        yield opened
