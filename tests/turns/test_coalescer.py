@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tertulia.turns.append import HELD, Coalescer, Key
+from tertulia.turns.append import HELD, SLOW_CHUNKS, SLOW_READS, Coalescer, Key
 
 
 async def test_text_waits_for_the_delta_before_it() -> None:
@@ -48,4 +48,34 @@ async def test_the_end_waits_for_nothing() -> None:
     coalescer.add(("text", 0), "Bye")
     coalescer.flush()
     assert said == ["Bye"]
+    coalescer.close()
+
+
+def _resting(interval: float, *, busy: bool = False) -> Coalescer:
+    return Coalescer(lambda *_: None, interval=interval, max_bytes=99, busy=lambda: busy)
+
+
+async def test_a_slow_model_is_read_on_the_next_flush() -> None:
+    coalescer = _resting(60)
+    coalescer.add(("text", 0), "One ")
+    rests = []
+    for _ in range(SLOW_READS):
+        rests.append(coalescer.rest(1))
+    assert rests[:-1] == [0.0] * (SLOW_READS - 1), "its first words come one by one"
+    assert 0 < rests[-1] <= 60
+    coalescer.close()
+
+
+async def test_a_fast_model_is_read_as_fast_as_it_can_be() -> None:
+    coalescer = _resting(60)
+    coalescer.add(("text", 0), "One ")
+    for _ in range(SLOW_READS):
+        assert coalescer.rest(SLOW_CHUNKS + 1) == 0.0
+    coalescer.close()
+
+
+async def test_what_is_held_back_is_looked_at_on_the_next_beat() -> None:
+    coalescer = _resting(0.001, busy=True)
+    coalescer.add(("text", 0), "held")
+    assert [coalescer.rest(1) > 0 for _ in range(SLOW_READS)][-1]
     coalescer.close()

@@ -22,6 +22,8 @@ TIMER_RESOLUTION = 0.001
 HELD = 16
 #: Appends under way beyond which the model is read no further.
 CROWDED = 64
+#: A model is slow whose last so many reads each brought no more than so many chunks.
+SLOW_READS, SLOW_CHUNKS = 4, 16
 
 Key = tuple[str, int]
 
@@ -53,6 +55,7 @@ class Coalescer:
         self._texts: list[str] = []
         self._bytes = 0
         self._due = float("-inf")
+        self._slow_reads = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, key: Key, text: str) -> None:
@@ -64,7 +67,7 @@ class Coalescer:
             self._key = key
         self._texts.append(text)
         self._bytes += len(text) if text.isascii() else len(text.encode())
-        if self._bytes >= self._max_bytes or self._loop.time() >= self._due:
+        if self._bytes >= self._max_bytes or self._loop.time() + TIMER_RESOLUTION >= self._due:
             self._flush_unless_busy()
         elif self._timer is None:
             self._timer = self._loop.call_at(self._due, self._tick)
@@ -78,6 +81,21 @@ class Coalescer:
     def _tick(self) -> None:
         self._timer = None
         self._flush_unless_busy()
+
+    def rest(self, chunks: int) -> float:
+        """Seconds until more of a model is worth reading, after a read that brought ``chunks``.
+
+        What a slow model says before the next flush would only be gathered: read then, it comes
+        with one read instead of one for every token. A fast one is read as fast as it can be.
+        """
+        if chunks > SLOW_CHUNKS:
+            self._slow_reads = 0
+            return 0.0
+        self._slow_reads += 1
+        if self._slow_reads < SLOW_READS:
+            return 0.0
+        # What is held back while the delta before is being written is looked at on the next beat.
+        return max(self._due - self._loop.time(), self._beat if self._texts else 0.0)
 
     def flush(self) -> None:
         """Emit what was gathered, now."""

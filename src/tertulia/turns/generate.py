@@ -265,6 +265,9 @@ class Attempt:
                         break
                     if writer.crowded:
                         await writer.drain()
+                    rest = pen.rest(len(batch))
+                    if rest:
+                        await asyncio.sleep(rest)
             if not pen.withheld:
                 await pen.finish(cut=finished is not None and finished.reason in _CUT)
         finally:

@@ -109,6 +109,10 @@ class Pen:
             await self._say(chunk)
         await self._release()
 
+    def rest(self, chunks: int) -> float:
+        """See `Coalescer.rest`."""
+        return self._coalescer.rest(chunks)
+
     def flush(self) -> None:
         """Append what is ready; nothing more is written after it."""
         self._coalescer.flush()

@@ -167,12 +167,13 @@ class ChatClient:
                 response = await self._post(body, model)
         except TimeoutError:
             raise _silent(name, limit) from None
-        source = PatientReader(response.content, limit)
+        source = PatientReader(response, limit)
         try:
             while not reader.done and (read := await _read(source, reader, name, limit)):
                 chunks = reader.feed(read)
                 if chunks:
                     limit = endpoint.chunk_seconds
+                    source.pause()
                     yield chunks
                 if reader.failure is not None:
                     # Only now: what came before it in the same read stands.

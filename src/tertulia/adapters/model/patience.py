@@ -1,6 +1,8 @@
 """Reading a stream that may fall silent: one lazy timer a stream.
 
 `asyncio.timeout` around every read costs more than the read itself when tokens come one by one.
+While nobody asks for more, nothing is read: what arrives meanwhile waits in the kernel, and comes
+with one read instead of one for every token.
 """
 
 from __future__ import annotations
@@ -15,8 +17,10 @@ if TYPE_CHECKING:
 class PatientReader:
     """Reads what has arrived; times in seconds. `close` must follow."""
 
-    def __init__(self, content: aiohttp.StreamReader, seconds: float) -> None:
-        self._content = content
+    def __init__(self, response: aiohttp.ClientResponse, seconds: float) -> None:
+        self._response = response
+        self._content = response.content
+        self._paused: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + seconds
         self._reading = False
@@ -30,6 +34,20 @@ class PatientReader:
         if self._deadline < self._look_at:
             self._arm(self._deadline)
 
+    def pause(self) -> None:
+        """Let what comes wait until the next `read`."""
+        # An answer that has come whole has given its connection back: it may be another's by now.
+        connection = self._response.connection
+        transport = connection.transport if connection is not None else None
+        if transport is not None and not transport.is_closing():
+            transport.pause_reading()
+            self._paused = transport
+
+    def _resume(self) -> None:
+        transport, self._paused = self._paused, None
+        if transport is not None and not transport.is_closing():
+            transport.resume_reading()
+
     async def read(self) -> bytes:
         """What has arrived, nothing at the end.
 
@@ -39,6 +57,8 @@ class PatientReader:
         """
         if self._timer is None:
             self._arm(self._deadline)
+        if self._paused is not None:
+            self._resume()
         self._reading = True
         try:
             return await self._content.readany()

@@ -38,7 +38,7 @@ from tertulia.ports.model import (
 CALL = Call("x", [Message("user", (TextPart("secret prompt"),))])
 
 #: Short enough not to be felt; what the server does in these tests, it does never or at once.
-AT_ONCE = 0.05
+AT_ONCE = 0.3
 
 
 class Waits:
