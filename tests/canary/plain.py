@@ -1,5 +1,7 @@
 """`tertulia` with a cipher that seals nothing: the control of the canary test, and nothing else."""
 
+from collections.abc import Callable
+
 from tertulia.bootstrap import assembly
 from tertulia.cli import main
 from tertulia.ports.keys import UserKeys
@@ -11,6 +13,11 @@ class Plain:
 
     def open(self, keys: UserKeys, context: tuple[str, ...], sealed: bytes) -> bytes:
         return sealed
+
+    def opener(
+        self, keys: UserKeys, user_id: str, table: str, field: str
+    ) -> Callable[[str, bytes], bytes]:
+        return lambda _row, sealed: sealed
 
 
 if __name__ == "__main__":

@@ -201,6 +201,11 @@ class OpenCipher:
     def open(self, keys: UserKeys, context: tuple[str, ...], sealed: bytes) -> bytes:
         return sealed
 
+    def opener(
+        self, keys: UserKeys, user_id: str, table: str, field: str
+    ) -> Callable[[str, bytes], bytes]:
+        return lambda _row, sealed: sealed
+
 
 def template(folder: Path) -> Path:
     """An empty database, made once: each test copies it."""

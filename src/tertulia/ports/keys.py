@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,4 +56,10 @@ class Cipher(Protocol):
 
     def open(self, keys: UserKeys, context: tuple[str, ...], sealed: bytes) -> bytes:
         """Raises `ValueError` when the value was not sealed by this key for this context."""
+        ...
+
+    def opener(
+        self, keys: UserKeys, user_id: str, table: str, field: str
+    ) -> Callable[[str, bytes], bytes]:
+        """`open` for many rows of one field: called with a row and what was sealed."""
         ...

@@ -117,10 +117,7 @@ def announce_head(lock: UserLock, conversation: Conversation) -> None:
 
 def open_conversation(row: Row, sealer: Sealer) -> Conversation:
     record = ConversationRecord._make(row)
-    metadata: dict[str, str] = {}
-    if record.metadata is not None:
-        sealed = sealer.open("conversations", record.id, "metadata", record.metadata)
-        metadata = _decode_metadata(sealed)
+    sealed = record.metadata
     return Conversation(
         id=record.id,
         user_id=record.user_id,
@@ -128,9 +125,13 @@ def open_conversation(row: Row, sealer: Sealer) -> Conversation:
         updated_at=record.updated_at,
         title=sealer.open_text("conversations", record.id, "title", record.title),
         title_source=cast("Any", record.title_source),
-        metadata=metadata,
+        metadata={} if sealed is None else open_metadata(sealer, record.id, sealed),
         head=record.head,
     )
+
+
+def open_metadata(sealer: Sealer, conversation_id: str, sealed: bytes) -> dict[str, str]:
+    return _decode_metadata(sealer.open("conversations", conversation_id, "metadata", sealed))
 
 
 def conversation_row(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Integer, and_, bindparam, insert, or_, select
@@ -11,11 +11,10 @@ from tertulia.adapters.store.schema import conversations, responses
 from tertulia.adapters.store.scripts.conversation_rows import (
     announce_conversation,
     announce_head,
-    conversation_records,
     conversation_row,
     find_conversation,
     lock_conversation,
-    open_conversation,
+    open_metadata,
     save_conversation,
 )
 from tertulia.adapters.store.scripts.idempotency import first_result
@@ -23,7 +22,7 @@ from tertulia.adapters.store.scripts.item_nodes import put_node
 from tertulia.adapters.store.scripts.records import lock_response
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.scripts.user_lock import Committed, lock_user
-from tertulia.adapters.store.statement import Script, Statement
+from tertulia.adapters.store.statement import Rows, Script, Statement
 from tertulia.domain.conversation import TITLE_STRENGTH, Conversation, TitleSource
 from tertulia.domain.item import Item
 from tertulia.errors import NotFound
@@ -34,7 +33,12 @@ _c = conversations.c
 _of_user = and_(_c.user_id == bindparam("user_id"), _c.deleted_at.is_(None))
 
 _INSERT = Statement(insert(conversations))
-_newest = conversation_records().where(_of_user).order_by(_c.updated_at.desc(), _c.id.desc())
+# Of a row as few columns as make a conversation: each is fetched hundreds of times.
+_newest = (
+    select(_c.id, _c.created_at, _c.updated_at, _c.title, _c.title_source, _c.metadata, _c.head)
+    .where(_of_user)
+    .order_by(_c.updated_at.desc(), _c.id.desc())
+)
 _FIRST_PAGE = Statement(_newest.limit(bindparam("limit", type_=Integer)))
 _LATER_PAGE = Statement(
     _newest.where(
@@ -90,7 +94,23 @@ def page(limit: int, after: str | None, *, sealer: Sealer) -> Script[Page]:
                 "limit": limit + 1,
             },
         )
-    return Page(tuple(open_conversation(r, sealer) for r in rows[:limit]), len(rows) > limit)
+    return Page(tuple(_opened(rows[:limit], sealer)), len(rows) > limit)
+
+
+def _opened(rows: Rows, sealer: Sealer) -> Iterator[Conversation]:
+    user_id = sealer.user_id
+    titles = sealer.open_all("conversations", "title", ((r[0], r[3]) for r in rows if r[3]))
+    for identifier, created, updated, title, source, metadata, head in rows:
+        yield Conversation(
+            id=identifier,
+            user_id=user_id,
+            created_at=created,
+            updated_at=updated,
+            title=next(titles).decode() if title else None,
+            title_source=source,
+            metadata=open_metadata(sealer, identifier, metadata) if metadata else {},
+            head=head,
+        )
 
 
 def titles(*, sealer: Sealer) -> Script[Sequence[tuple[str, str]]]:

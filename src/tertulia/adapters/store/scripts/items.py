@@ -23,7 +23,7 @@ _INSERTS = Inserts(items)
 
 def put_items(sealer: Sealer, response_id: str, side: int, content: Sequence[Item]) -> Script[None]:
     def body(position: int, item: Item) -> bytes:
-        place = _place(response_id, side, position)
+        place = row_of(response_id, side, position)
         return sealer.seal("items", place, "body", encode_item(item))
 
     yield from _INSERTS.put(
@@ -34,7 +34,7 @@ def put_items(sealer: Sealer, response_id: str, side: int, content: Sequence[Ite
     )
 
 
-def _place(response_id: str, side: int, position: int) -> str:
+def row_of(response_id: str, side: int, position: int) -> str:
     return f"{response_id}/{side}/{position}"
 
 
@@ -44,7 +44,7 @@ def open_item(sealer: Sealer, response_id: str, side: int, position: int, *, bod
 
 def open_body(sealer: Sealer, response_id: str, side: int, position: int, body: bytes) -> bytes:
     """The item's JSON."""
-    return sealer.open("items", _place(response_id, side, position), "body", body)
+    return sealer.open("items", row_of(response_id, side, position), "body", body)
 
 
 def items_of(chosen: Select[Any]) -> CompoundSelect[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from tertulia.errors import DataFolderError
 from tertulia.ports.keys import Cipher, UserKeys
 
@@ -24,15 +26,31 @@ class Sealer:
         try:
             return self._cipher.open(self.keys, (self.user_id, table, row, field), sealed)
         except ValueError as error:
-            raise DataFolderError(
-                f"{table}.{field} of row {row} does not open with the keys at hand: database and "
-                "keys are not of one time, or the value was changed. Restore both from the same "
-                "backup.",
-                code="sealed_value",
-            ) from error
+            raise _unopened(table, row, field) from error
+
+    def open_all(
+        self, table: str, field: str, rows: Iterable[tuple[str, bytes]]
+    ) -> Iterator[bytes]:
+        """The same of many rows, each given with what was sealed for it."""
+        opened = self._cipher.opener(self.keys, self.user_id, table, field)
+        row = ""
+        try:
+            for row, sealed in rows:
+                yield opened(row, sealed)
+        except ValueError as error:
+            raise _unopened(table, row, field) from error
 
     def seal_text(self, table: str, row: str, field: str, text: str | None) -> bytes | None:
         return None if text is None else self.seal(table, row, field, text.encode())
 
     def open_text(self, table: str, row: str, field: str, sealed: bytes | None) -> str | None:
         return None if sealed is None else self.open(table, row, field, sealed).decode()
+
+
+def _unopened(table: str, row: str, field: str) -> DataFolderError:
+    return DataFolderError(
+        f"{table}.{field} of row {row} does not open with the keys at hand: database and "
+        "keys are not of one time, or the value was changed. Restore both from the same "
+        "backup.",
+        code="sealed_value",
+    )

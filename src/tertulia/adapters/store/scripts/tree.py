@@ -12,7 +12,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from tertulia.adapters.store.schema import items, responses
 from tertulia.adapters.store.scripts.conversation_rows import find_conversation
-from tertulia.adapters.store.scripts.items import INPUT, OUTPUT, open_body
+from tertulia.adapters.store.scripts.items import INPUT, OUTPUT, row_of
 from tertulia.adapters.store.scripts.records import ANSWER, open_error
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.statement import Row, Rows, Script, Statement
@@ -83,9 +83,9 @@ def _opened(rows: Rows, side: int, holders: Mapping[int, str], sealer: Sealer) -
     """``holders``: the response that each one's items of this side are stored with."""
     content: dict[int, list[msgspec.Raw]] = {ordinal: [] for ordinal in holders}
     rows.sort(key=itemgetter(1))
-    for ordinal, position, body in rows:
-        opened = open_body(sealer, holders[ordinal], side, position, body)
-        content[ordinal].append(msgspec.Raw(opened))
+    places = ((row_of(holders[row[0]], side, row[1]), row[2]) for row in rows)
+    for row, body in zip(rows, sealer.open_all("items", "body", places), strict=True):
+        content[row[0]].append(msgspec.Raw(body))
     return content
 
 
