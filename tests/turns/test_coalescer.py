@@ -58,9 +58,7 @@ def _resting(interval: float, *, busy: bool = False) -> Coalescer:
 async def test_a_slow_model_is_read_on_the_next_flush() -> None:
     coalescer = _resting(60)
     coalescer.add(("text", 0), "One ")
-    rests = []
-    for _ in range(SLOW_READS):
-        rests.append(coalescer.rest(1))
+    rests = [coalescer.rest(1) for _ in range(SLOW_READS)]
     assert rests[:-1] == [0.0] * (SLOW_READS - 1), "its first words come one by one"
     assert 0 < rests[-1] <= 60
     coalescer.close()

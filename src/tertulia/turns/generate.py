@@ -7,7 +7,7 @@ acknowledged → finish.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -19,7 +19,7 @@ from tertulia.domain.promise import Promise
 from tertulia.domain.response import Failure, IncompleteReason, Status, Usage
 from tertulia.domain.sent import Sent
 from tertulia.errors import Fenced, ModelGarbage, TertuliaError, Unavailable
-from tertulia.ports.model import Finished, Model
+from tertulia.ports.model import Chunk, Finished, Model
 from tertulia.ports.turns import Claimed, Outcome
 from tertulia.ports.turns import Finished as FinishedResponse
 from tertulia.turns.append import LogWriter
@@ -255,19 +255,7 @@ class Attempt:
         finished: Finished | None = None
         try:
             async with aclosing(model.generate(context.call)) as batches:
-                async for batch in batches:
-                    for chunk in batch:
-                        if isinstance(chunk, Finished):
-                            finished = chunk
-                        else:
-                            await pen.write(chunk)
-                    if pen.withheld:
-                        break
-                    if writer.crowded:
-                        await writer.drain()
-                    rest = pen.rest(len(batch))
-                    if rest:
-                        await asyncio.sleep(rest)
+                finished = await _listen(batches, pen, writer)
             if not pen.withheld:
                 await pen.finish(cut=finished is not None and finished.reason in _CUT)
         finally:
@@ -301,6 +289,26 @@ class Attempt:
             reasoning_tokens=told.reasoning_tokens if told else 0,
             cost_micros=round(price),
         )
+
+
+async def _listen(
+    batches: AsyncIterator[Sequence[Chunk]], pen: Pen, writer: LogWriter
+) -> Finished | None:
+    """Write what the model says, until it has finished, breaks off or has to be withheld."""
+    finished = None
+    async for batch in batches:
+        for chunk in batch:
+            if isinstance(chunk, Finished):
+                finished = chunk
+            else:
+                await pen.write(chunk)
+        if pen.withheld:
+            break
+        if writer.crowded:
+            await writer.drain()
+        if finished is None and (rest := pen.rest(len(batch))):
+            await asyncio.sleep(rest)
+    return finished
 
 
 def _broken(composer: Composer, failure: Failure) -> Ending:
