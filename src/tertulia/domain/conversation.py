@@ -17,6 +17,19 @@ DERIVED_TITLE_CHARS = 60
 CUT = "…"
 
 
+# Lists have hundreds of them at once, none in a cycle: nothing for a collector to visit.
+class Resource(msgspec.Struct, frozen=True, gc=False):
+    """A conversation on the wire. Times are whole Unix seconds."""
+
+    id: str
+    object: Literal["conversation"]
+    created_at: int
+    updated_at: int
+    title: str | None
+    metadata: dict[str, str]
+    head: str | None
+
+
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """Times are Unix seconds on the store's clock."""
 
@@ -30,17 +43,16 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     #: The response that ends the branch being shown; None while there is none.
     head: str | None = None
 
-    def resource(self) -> dict[str, object]:
-        """As on the wire."""
-        return {
-            "id": self.id,
-            "object": "conversation",
-            "created_at": int(self.created_at),
-            "updated_at": int(self.updated_at),
-            "title": self.title,
-            "metadata": self.metadata,
-            "head": self.head,
-        }
+    def resource(self) -> Resource:
+        return Resource(
+            self.id,
+            "conversation",
+            int(self.created_at),
+            int(self.updated_at),
+            self.title,
+            self.metadata,
+            self.head,
+        )
 
 
 def derived_title(text: str) -> str | None:

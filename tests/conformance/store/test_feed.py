@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 from tests.support.stores import ANN, BEN, Rig
 
@@ -25,7 +26,7 @@ async def test_a_turn_in_a_conversation(rig: Rig) -> None:
         "conversation.updated",
     ]
     created, updated, started, head, _, _ = await rig.feed()
-    assert created["conversation"] == talk.resource()
+    assert created["conversation"] == msgspec.to_builtins(talk.resource())
     assert updated["conversation"]["title"] == "Hello"
     assert updated["conversation"]["head"] == response.id
     assert started == {
