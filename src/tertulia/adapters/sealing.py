@@ -29,6 +29,8 @@ _NONCE_SIZE: Final = 12
 _PREFIX_SIZE: Final = _HEADER.size + _NONCE_SIZE
 #: Keys whose schedule is kept; making one costs as much as sealing a short value.
 _KEPT_KEYS: Final = 4096
+#: Nonces asked of the system at once.
+_NONCES: Final = 64
 #: Fields of users whose part of the associated data is kept.
 _KEPT_PLACES: Final = 4096
 
@@ -38,9 +40,25 @@ class AesGcmCipher:
 
     def __init__(self) -> None:
         self._aead = lru_cache(maxsize=_KEPT_KEYS)(AESGCM)
+        #: Random numbers for later; taken from the system a few at a time, since asking it costs
+        #: more than sealing, and gives the interpreter up.
+        self._nonces: list[bytes] = []
+        # A child of this process must not use the same ones.
+        os.register_at_fork(after_in_child=self._nonces.clear)
+
+    def _nonce(self) -> bytes:
+        try:
+            # Taken by one thread only, each.
+            return self._nonces.pop()
+        except IndexError:
+            fresh = os.urandom(_NONCES * _NONCE_SIZE)
+            made = [fresh[at : at + _NONCE_SIZE] for at in range(0, len(fresh), _NONCE_SIZE)]
+            nonce = made.pop()
+            self._nonces += made
+            return nonce
 
     def seal(self, keys: UserKeys, context: tuple[str, ...], plaintext: bytes) -> bytes:
-        nonce = os.urandom(_NONCE_SIZE)
+        nonce = self._nonce()
         sealed = self._aead(keys.data_key).encrypt(
             nonce, plaintext, _associated(context, keys.version)
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tertulia.adapters.sealing import AesGcmCipher
+from tertulia.domain.ids import new_id
 from tertulia.ports.keys import UserKeys
 
 CIPHER = AesGcmCipher()
@@ -28,6 +31,29 @@ def test_no_sealing_is_like_another(plaintext: bytes) -> None:
     one, two = (CIPHER.seal(KEYS, CONTEXT, plaintext) for _ in range(2))
     assert one != two
     assert plaintext not in one
+
+
+def test_no_nonce_is_used_twice() -> None:
+    made = [CIPHER.seal(KEYS, CONTEXT, b"")[5:17] for _ in range(1000)]
+    assert len(set(made)) == 1000
+
+
+def test_a_forked_process_uses_other_nonces_and_ids() -> None:
+    CIPHER.seal(KEYS, CONTEXT, b"")
+    new_id("x", now_ms=0)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, CIPHER.seal(KEYS, CONTEXT, b"")[5:17] + new_id("x", now_ms=0).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(reader, 100)
+    os.close(reader)
+    os.close(writer)
+    # It was the child's turn first: had it the same ones at hand, they would be the next of ours.
+    ours = [CIPHER.seal(KEYS, CONTEXT, b"")[5:17] for _ in range(64)]
+    assert theirs[:12] not in ours
+    assert theirs[12:].decode() not in {new_id("x", now_ms=0) for _ in range(64)}
 
 
 @given(contexts, contexts)

@@ -20,7 +20,7 @@ BUSY_TIMEOUT: Final = f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000:.0f}"
 _MIN_FREE_BYTES: Final = 8 << 20
 _RETRY_AFTER: Final = 5.0
 
-_DIALECT: Final = sqlite_dialect.dialect(paramstyle="named")
+_DIALECT: Final = sqlite_dialect.dialect(paramstyle="qmark")
 
 # secure_delete: what is deleted is overwritten with zeros in the file, because "delete" is a
 #   promise to the user; old page images leave the write-ahead log at the next idle checkpoint.
@@ -92,7 +92,7 @@ def run(connection: sqlite3.Connection, script: Script[T]) -> T:
 
 
 def execute(connection: sqlite3.Connection, statement: Statement, params: Params) -> Rows:
-    sql, values = statement.render(_DIALECT, params)
+    sql, values = statement.render_positional(_DIALECT, params)
     return connection.execute(sql, values).fetchall()
 
 

@@ -11,7 +11,8 @@ only sound for types whose values pass to and from the driver as they are, so ot
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Enum, Float, Integer, LargeBinary, String
@@ -48,7 +49,7 @@ class Statement:
     def __init__(self, element: ClauseElement, *, lane: str | None = None) -> None:
         self._element = element
         self.lane = lane
-        self._compiled: dict[str, _Compiled] = {}
+        self._compiled: dict[Dialect, _Compiled] = {}
 
     def render(self, dialect: Dialect, params: Params) -> tuple[str, Params]:
         """SQL text for ``dialect`` (of a named parameter style), and the values to pass with it.
@@ -56,25 +57,23 @@ class Statement:
         Raises:
             TypeError: a column's type needs a conversion of its values.
         """
-        compiled = self._compiled.get(dialect.name)
-        if compiled is None:
-            # Two threads may both compile: the results are equal, and either one may stay.
-            compiled = self._compiled[dialect.name] = _Compiled(self._element, dialect)
-        return compiled.render(params)
+        return (self._compiled.get(dialect) or self._compile(dialect)).render(params)
 
-    def render_positional(self, dialect: Dialect, params: Params) -> tuple[str, list[Any]]:
-        """The same for a dialect with numbered parameters: the values in their order."""
-        compiled = self._compiled.get(dialect.name)
-        if compiled is None:
-            compiled = self._compiled[dialect.name] = _Compiled(self._element, dialect)
-        return compiled.render_positional(params)
+    def render_positional(self, dialect: Dialect, params: Params) -> tuple[str, Sequence[Any]]:
+        """The same for a dialect with positional parameters: the values in their order."""
+        return (self._compiled.get(dialect) or self._compile(dialect)).render_positional(params)
+
+    def _compile(self, dialect: Dialect) -> _Compiled:
+        # Two threads may both compile: the results are equal, and either one may stay.
+        compiled = self._compiled[dialect] = _Compiled(self._element, dialect)
+        return compiled
 
     def __repr__(self) -> str:
         return f"Statement({self._element})"
 
 
 class _Compiled:
-    __slots__ = ("_compiler", "_defaults", "_expanding", "_order", "_sql")
+    __slots__ = ("_compiler", "_defaults", "_expanding", "_order", "_pick", "_sql")
 
     def __init__(self, element: ClauseElement, dialect: Dialect) -> None:
         compiler = element.compile(dialect=dialect)
@@ -93,6 +92,8 @@ class _Compiled:
         }
         self._expanding = bool(compiler.post_compile_params)
         self._order = tuple(compiler.positiontup or ())
+        #: Takes several values out of a mapping at once, as a tuple.
+        self._pick = itemgetter(*self._order) if len(self._order) > 1 else None
 
     def render(self, params: Params) -> tuple[str, Params]:
         if self._defaults:
@@ -102,10 +103,12 @@ class _Compiled:
             return state.statement, state.parameters
         return self._sql, params
 
-    def render_positional(self, params: Params) -> tuple[str, list[Any]]:
+    def render_positional(self, params: Params) -> tuple[str, Sequence[Any]]:
         if self._defaults:
             params = {**self._defaults, **params}
         if self._expanding:
             state = self._compiler.construct_expanded_state(dict(params))
             return state.statement, [state.parameters[name] for name in state.positiontup or ()]
+        if self._pick is not None:
+            return self._sql, self._pick(params)
         return self._sql, [params[name] for name in self._order]
