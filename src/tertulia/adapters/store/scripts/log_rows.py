@@ -8,18 +8,19 @@ from tertulia.adapters.store.schema import frames, logs
 from tertulia.adapters.store.statement import Script, Statement
 
 
-def way(logs_of: ColumnElement[bool], *, bounded: bool = False) -> CTE:
+def way(logs_of: ColumnElement[bool], *, bounded: bool = False, nesting: bool = False) -> CTE:
     """Ids of the rows of these logs.
 
     ``bounded`` takes two parameters: ``number``, of which the row that begins at or before it is
-    the last one taken, and ``rows``, how many are taken at most.
+    the last one taken, and ``rows``, how many are taken at most. ``nesting``: written within the
+    select that names it, since MariaDB knows no other place for it where rows are deleted.
     """
     row = (frames.c.id, frames.c.previous, frames.c.first_number)
     newest = (
         select(*row, literal_column("1").label("rank"))
         .select_from(logs.join(frames, frames.c.id == logs.c.tail))
         .where(logs_of)
-        .cte("way", recursive=True)
+        .cte("way", recursive=True, nesting=nesting)
     )
     further = select(*row, newest.c.rank + literal_column("1")).where(
         frames.c.id == newest.c.previous
@@ -32,7 +33,9 @@ def way(logs_of: ColumnElement[bool], *, bounded: bool = False) -> CTE:
 
 
 _of_response = logs.c.response_id == bindparam("response_id")
-_ERASE_FRAMES = Statement(delete(frames).where(frames.c.id.in_(select(way(_of_response).c.id))))
+_ERASE_FRAMES = Statement(
+    delete(frames).where(frames.c.id.in_(select(way(_of_response, nesting=True).c.id)))
+)
 _ERASE_LOG = Statement(delete(logs).where(_of_response))
 
 

@@ -1,0 +1,33 @@
+"""What services that insist on a user of their own need, and set-up that awaits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def apart(work: Coroutine[Any, Any, T]) -> T:
+    """Run it to its end on a loop of its own: the caller may be within one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+@contextmanager
+def service_folder(user: str) -> Iterator[Path]:
+    """A folder that ``user`` may write to, when the tests run as root."""
+    folder = Path(tempfile.mkdtemp(prefix=f"tertulia-{user}-"))
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(folder, user)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
