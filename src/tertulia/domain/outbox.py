@@ -43,6 +43,11 @@ class Outbox:
     """``max_frames`` and ``max_bytes`` bound what waits for live subscriptions together; a single
     frame may exceed them. ``burst_frames`` and ``burst_bytes`` bound one turn."""
 
+    __slots__ = (
+        *("_burst_bytes", "_burst_frames", "_max_bytes", "_max_frames"),
+        *("_order", "_queues"),
+    )
+
     def __init__(
         self,
         max_frames: int = 256,

@@ -47,29 +47,38 @@ class Observe:
         request_id = f"req_{os.urandom(12).hex()}"
         scope.setdefault("state", {})["request_id"] = request_id
         begun = time.perf_counter()
-        status: int | None = None
-
-        def marked(message: Message) -> Awaitable[None]:
-            nonlocal status
-            kind = message["type"]
-            if kind in _STARTS:
-                status = message["status"]
-                _add_headers(message, request_id)
-            elif kind == "websocket.accept":
-                status = 101
-            elif kind == "websocket.close":
-                status = message.get("code", 1000)
-            return send(message)
-
+        answer = _Answer(send, request_id)
         bound = telemetry.request_id.set(request_id)
         try:
-            await self._app(scope, receive, marked)
+            await self._app(scope, receive, answer)
         except Exception as fault:  # noqa: BLE001  # the last resort: nothing is above but the server
             _log.error("request failed", route=_route(scope), **describe(fault))
-            await _apologise(scope, receive, marked, status, request_id)
+            await _apologise(scope, receive, answer)
         finally:
-            _write(scope, status, time.perf_counter() - begun)
+            _write(scope, answer.status, time.perf_counter() - begun)
             telemetry.request_id.reset(bound)
+
+
+class _Answer:
+    """The way out: marks what is sent, and knows its status (None: nothing was sent yet)."""
+
+    __slots__ = ("_send", "request_id", "status")
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self.request_id = request_id
+        self.status: int | None = None
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        kind = message["type"]
+        if kind in _STARTS:
+            self.status = message["status"]
+            _add_headers(message, self.request_id)
+        elif kind == "websocket.accept":
+            self.status = 101
+        elif kind == "websocket.close":
+            self.status = message.get("code", 1000)
+        return self._send(message)
 
 
 def _add_headers(message: Message, request_id: str) -> None:
@@ -79,14 +88,12 @@ def _add_headers(message: Message, request_id: str) -> None:
     message["headers"] = headers
 
 
-async def _apologise(
-    scope: Scope, receive: Receive, send: Send, status: int | None, request_id: str
-) -> None:
+async def _apologise(scope: Scope, receive: Receive, answer: _Answer) -> None:
     if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1011})
-    elif status is None:
-        error = TertuliaError(f"The server failed on this request, {request_id} in its log.")
-        await error_reply(error)(scope, receive, send)
+        await answer({"type": "websocket.close", "code": 1011})
+    elif answer.status is None:
+        said = f"The server failed on this request, {answer.request_id} in its log."
+        await error_reply(TertuliaError(said))(scope, receive, answer)
     # Else the answer has begun: the server breaks the connection, so it cannot pass for whole.
 
 
