@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Integer, and_, bindparam, insert, or_, select
@@ -94,23 +94,28 @@ def page(limit: int, after: str | None, *, sealer: Sealer) -> Script[Page]:
                 "limit": limit + 1,
             },
         )
-    return Page(tuple(_opened(rows[:limit], sealer)), len(rows) > limit)
+    return Page(_opened(rows[:limit], sealer), len(rows) > limit)
 
 
-def _opened(rows: Rows, sealer: Sealer) -> Iterator[Conversation]:
+def _opened(rows: Rows, sealer: Sealer) -> tuple[Conversation, ...]:
     user_id = sealer.user_id
-    titles = sealer.open_all("conversations", "title", ((r[0], r[3]) for r in rows if r[3]))
-    for identifier, created, updated, title, source, metadata, head in rows:
-        yield Conversation(
-            id=identifier,
-            user_id=user_id,
-            created_at=created,
-            updated_at=updated,
-            title=next(titles).decode() if title else None,
-            title_source=source,
-            metadata=open_metadata(sealer, identifier, metadata) if metadata else {},
-            head=head,
-        )
+    titled = [(row[0], row[3]) for row in rows if row[3] is not None]
+    titles = iter(sealer.open_all("conversations", "title", titled))
+    return tuple(
+        [
+            Conversation(
+                id=identifier,
+                user_id=user_id,
+                created_at=created,
+                updated_at=updated,
+                title=None if title is None else next(titles).decode(),
+                title_source=source,
+                metadata={} if metadata is None else open_metadata(sealer, identifier, metadata),
+                head=head,
+            )
+            for identifier, created, updated, title, source, metadata, head in rows
+        ]
+    )
 
 
 def titles(*, sealer: Sealer) -> Script[Sequence[tuple[str, str]]]:

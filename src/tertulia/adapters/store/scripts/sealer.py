@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 
 from tertulia.errors import DataFolderError
 from tertulia.ports.keys import Cipher, UserKeys
@@ -28,17 +28,17 @@ class Sealer:
         except ValueError as error:
             raise _unopened(table, row, field) from error
 
-    def open_all(
-        self, table: str, field: str, rows: Iterable[tuple[str, bytes]]
-    ) -> Iterator[bytes]:
+    def open_all(self, table: str, field: str, rows: Sequence[tuple[str, bytes]]) -> list[bytes]:
         """The same of many rows, each given with what was sealed for it."""
         opened = self._cipher.opener(self.keys, self.user_id, table, field)
+        values: list[bytes] = []
         row = ""
         try:
             for row, sealed in rows:
-                yield opened(row, sealed)
+                values.append(opened(row, sealed))
         except ValueError as error:
             raise _unopened(table, row, field) from error
+        return values
 
     def seal_text(self, table: str, row: str, field: str, text: str | None) -> bytes | None:
         return None if text is None else self.seal(table, row, field, text.encode())

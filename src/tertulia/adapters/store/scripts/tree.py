@@ -83,8 +83,8 @@ def _opened(rows: Rows, side: int, holders: Mapping[int, str], sealer: Sealer) -
     """``holders``: the response that each one's items of this side are stored with."""
     content: dict[int, list[msgspec.Raw]] = {ordinal: [] for ordinal in holders}
     rows.sort(key=itemgetter(1))
-    places = ((row_of(holders[row[0]], side, row[1]), row[2]) for row in rows)
-    for row, body in zip(rows, sealer.open_all("items", "body", places), strict=True):
+    sealed = [(row_of(holders[row[0]], side, row[1]), row[2]) for row in rows]
+    for row, body in zip(rows, sealer.open_all("items", "body", sealed), strict=True):
         content[row[0]].append(msgspec.Raw(body))
     return content
 
