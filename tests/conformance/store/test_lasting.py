@@ -43,7 +43,7 @@ def with_log(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-async def _say_it_all(rig: Rig) -> str:
+async def say_it_all(rig: Rig) -> str:
     s = SECRETS
     talk = await rig.talk(title=s["title"], title_source="model", metadata={"k": s["metadata"]})
     request = Request(
@@ -99,7 +99,7 @@ async def test_nothing_of_the_talk_lies_open(
 ) -> None:
     cipher = None if sealed else OpenCipher()
     async with sqlite_rig(tmp_path, empty, with_log=with_log, cipher=cipher) as rig:
-        await _say_it_all(rig)
+        await say_it_all(rig)
         while_open = [p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()]
     closed = [p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()]
     held = b"\0".join(while_open + closed)
@@ -124,7 +124,7 @@ async def test_everything_is_there_after_a_restart(
     tmp_path: Path, empty: Path, with_log: bool
 ) -> None:
     async with sqlite_rig(tmp_path, empty, with_log=with_log) as rig:
-        response_id = await _say_it_all(rig)
+        response_id = await say_it_all(rig)
         node = await rig.store.get(ANN, response_id)
         feed = await rig.feed()
         position = await rig.store.feed_position(ANN)
@@ -141,7 +141,7 @@ async def test_other_keys_open_nothing_and_the_error_says_what_to_do(
     tmp_path: Path, empty: Path
 ) -> None:
     async with sqlite_rig(tmp_path, empty, with_log=False) as rig:
-        response_id = await _say_it_all(rig)
+        response_id = await say_it_all(rig)
     shutil.rmtree(tmp_path / "keys")
     async with sqlite_rig(tmp_path, empty, with_log=False) as rig:
         with pytest.raises(DataFolderError, match="backup") as caught:

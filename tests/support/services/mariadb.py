@@ -26,7 +26,7 @@ GUARDED, PASSWORD = "guarded", "a secret: p@ss/w%rd"
 #: For tests alone: what was committed need not outlive the machine, and memory is short.
 _SETTINGS: Final = (
     "--innodb-flush-method=nosync",
-    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-flush-log-at-trx-commit=2",
     "--innodb-buffer-pool-size=48M",
     "--innodb-log-file-size=16M",
     "--innodb-doublewrite=0",
@@ -115,6 +115,11 @@ class MariaDB(Service):
         tables = [f"DELETE FROM {table}" for table in metadata.tables if table != "meta"]
         self.execute(*tables, "DELETE FROM meta WHERE name != 'slots'", database=self._kept)
         return self._kept
+
+    def disconnect_all(self, name: str) -> None:
+        """End every connection to a database."""
+        rows = self.execute(f"SELECT id FROM information_schema.processlist WHERE db = '{name}'")
+        self.execute(*(f"KILL {number}" for (number,) in rows), "SELECT 1")
 
     def drop(self, name: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS {name}")

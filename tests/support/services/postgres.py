@@ -121,6 +121,12 @@ class Postgres(Service):
             self._template = name
         return self.database(self._template)
 
+    def disconnect_all(self, name: str) -> None:
+        """End every connection to a database."""
+        self.execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        )
+
     def drop(self, name: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 

@@ -113,14 +113,20 @@ class PostgresDatabase:
 
     async def raw(self) -> asyncpg.Connection[Any]:
         """A connection of the driver's. Raises `ERRORS`."""
-        return await asyncpg.connect(
-            self._url,
-            timeout=self._connect_seconds,
-            statement_cache_size=self._cache,
-            # Planned once for the life of the connection.
-            max_cached_statement_lifetime=0,
-            server_settings=self._settings,
-        )
+        try:
+            return await asyncpg.connect(
+                self._url,
+                timeout=self._connect_seconds,
+                statement_cache_size=self._cache,
+                # Planned once for the life of the connection.
+                max_cached_statement_lifetime=0,
+                server_settings=self._settings,
+            )
+        except (ValueError, asyncpg.ClientConfigurationError):
+            raise Misconfigured(
+                f"store: the URL of {self.name} cannot be used: a port that is no number, or an "
+                "option that libpq does not know."
+            ) from None
 
     def meaning(self, error: Exception) -> Meaning:
         return meaning(error, self.name)

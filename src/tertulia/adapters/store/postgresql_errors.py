@@ -54,12 +54,9 @@ def meaning(error: Exception, name: str) -> Meaning:
 
 
 def _of_driver(error: Exception, name: str) -> Meaning:
-    if isinstance(error, asyncpg.DataError | UnicodeError):
-        # A number too large for the column, half a surrogate pair.
+    if isinstance(error, ValueError):
+        # Refused by the driver: a number too large for the column, half a surrogate pair.
         return Meaning(What.REFUSED, _invalid())
-    if isinstance(error, asyncpg.ClientConfigurationError):
-        text = f"store: the URL of {name} cannot be used; check its options"
-        return Meaning(What.REFUSED, Misconfigured(text))
     return Meaning(What.LOST, _unavailable(name, "does not answer"))
 
 
