@@ -147,6 +147,9 @@ async def test_other_keys_open_nothing_and_the_error_says_what_to_do(
         with pytest.raises(DataFolderError, match="backup") as caught:
             await rig.store.get(ANN, response_id)
         assert caught.value.code == "sealed_value"
+        with pytest.raises(DataFolderError, match="conversations.title of row conv_") as caught:
+            await rig.store.conversations(ANN, limit=9, after=None)
+        assert caught.value.code == "sealed_value"
 
 
 async def test_a_closed_store_is_unavailable(tmp_path: Path, empty: Path) -> None:

@@ -63,6 +63,22 @@ def test_it_opens_in_its_own_place_only(context: tuple[str, ...], other: tuple[s
         CIPHER.open(KEYS, other, CIPHER.seal(KEYS, context, b"secret"))
 
 
+@given(contexts, st.lists(st.tuples(st.text(), st.binary())))
+def test_many_rows_open_as_one_does(
+    context: tuple[str, ...], rows: list[tuple[str, bytes]]
+) -> None:
+    user, table, _, field = context
+    opened = CIPHER.opener(KEYS, user, table, field)
+    for row, plaintext in rows:
+        sealed = CIPHER.seal(KEYS, (user, table, row, field), plaintext)
+        assert opened(row, sealed) == plaintext
+        for wrong, value in ((row + "x", sealed), (row, sealed[:-1]), (row, sealed[:9])):
+            with pytest.raises(ValueError, match="cut|altered, moved"):
+                opened(wrong, value)
+    with pytest.raises(ValueError, match="key version 2"):
+        opened("row", CIPHER.seal(UserKeys(2, b"d" * 32, b"", b""), context, b"secret"))
+
+
 def test_parts_of_a_place_cannot_run_into_each_other() -> None:
     sealed = CIPHER.seal(KEYS, ("user_1", "items", "ab", "c"), b"secret")
     with pytest.raises(ValueError, match="moved"):
