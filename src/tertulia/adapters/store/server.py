@@ -74,7 +74,11 @@ class ServerEngine:
 
     async def start(self) -> None:
         """Raises `Misconfigured` as well: see `open_…`."""
-        check_version(await self._repeat(self._readers, _version), self._database.name)
+        try:
+            check_version(await self._repeat(self._readers, _version), self._database.name)
+        except BaseException:
+            await self._readers.close()
+            raise
         self._open = True
         self._minder = asyncio.create_task(self._mind_the_clock(), name="store-clock")
 
@@ -84,10 +88,15 @@ class ServerEngine:
         *,
         durable: bool = True,
         on_commit: Callable[[T], None] | None = None,
+        overtakes: bool = False,
+        heavy: bool = False,
     ) -> asyncio.Future[T]:
+        # A server holds nobody up, and tells of each commit as it comes.
+        del overtakes, heavy
         return self._put(self._write(make, durable, on_commit))
 
-    def read(self, make: Callable[[], Script[T]]) -> asyncio.Future[T]:
+    def read(self, make: Callable[[], Script[T]], *, heavy: bool = False) -> asyncio.Future[T]:
+        del heavy
         return self._put(self._repeat(self._readers, partial(self._snapshot, make)))
 
     async def ping(self) -> None:
