@@ -1,7 +1,7 @@
 """Run one attempt: from the claim to the end of the response, or to handing it over.
 
-Open the log (fence) → take over what it holds → context → model → gate → coalesce → append → all
-acknowledged → finish.
+Open the log (fence), if the claim has not → take over what it holds → context → model → gate →
+coalesce → append → finish, with all frames acknowledged before or written by the same transaction.
 """
 
 from __future__ import annotations
