@@ -51,8 +51,8 @@ class RedisServer(Service):
 
     def _cli(self, *args: str) -> str:
         command = [program("redis-cli", "/usr/bin"), "-p", str(self.port), *args]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=READY)
-        return done.stdout
+        done = subprocess.run(command, capture_output=True, check=False, timeout=READY)
+        return done.stdout.decode(errors="replace")
 
     def cli(self, *args: str) -> str:
         """What `redis-cli` prints for a command."""
@@ -100,11 +100,13 @@ class RedisCluster:
     """Three primaries with a third of the slots each, and as many replicas if asked for."""
 
     def __init__(self, folder: Path, *, replicas: bool = False) -> None:
+        # Milliseconds until a silent server counts as dead: soon where another may take over, and
+        # else not because the machine is busy.
+        self._silence = 1000 if replicas else 15_000
         self.primaries = [self._node(folder, f"redis-{n}") for n in range(3)]
         self.replicas = [self._node(folder, f"redis-{n}") for n in range(3, 6) if replicas]
 
-    @staticmethod
-    def _node(folder: Path, name: str) -> RedisServer:
+    def _node(self, folder: Path, name: str) -> RedisServer:
         # The bus port is told: by itself it would be a port beyond what there is.
         return RedisServer(
             folder,
@@ -112,7 +114,7 @@ class RedisCluster:
             cluster_enabled="yes",
             cluster_port=str(free_port()),
             cluster_config_file=f"{name}.conf",
-            cluster_node_timeout="1000",
+            cluster_node_timeout=str(self._silence),
             cluster_replica_validity_factor="0",
         )
 

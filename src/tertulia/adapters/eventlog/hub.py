@@ -172,6 +172,8 @@ class Window:
         self.generation = 0
         self._size = 0
         self._stale = True
+        #: Whether frames may have been missed since the loading began.
+        self._doubted = False
         self._loading: asyncio.Task[None] | None = None
         self._arrived: list[Sequence[Frame]] = []
 
@@ -202,7 +204,10 @@ class Window:
         self._wake()
 
     def doubt(self) -> None:
-        self._stale = True
+        if self._loading is not None:
+            self._doubted = True
+        else:
+            self._stale = True
         self._wake()
 
     def expect(self, number: int | None) -> bool:
@@ -230,6 +235,7 @@ class Window:
         finally:
             self._loading = None
             arrived, self._arrived = self._arrived, []
+            doubted, self._doubted = self._doubted, False
         if self._stale or not self.readers:  # erased, or left by all, meanwhile
             return
         self._clear()
@@ -240,6 +246,9 @@ class Window:
                 self._extend_past_last(some)
         elif arrived:
             self._stale = True
+        # What was missed may be newer than what was loaded; that is shown nevertheless, or else a
+        # log that grows fast would be loaded again and again.
+        self._stale = self._stale or doubted
 
     def _extend_past_last(self, frames: Sequence[Frame]) -> bool:
         """Loading may have brought frames before they were published; and where they are published

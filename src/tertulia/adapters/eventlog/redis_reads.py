@@ -121,6 +121,10 @@ class Reads:
         if known is None or not frames or frames[-1].sequence_number >= known[1]:
             self._hope.pop(response_id, None)
             return
-        now = asyncio.get_running_loop().time()
-        if now < self._hope.setdefault(response_id, now + self._patience):
+        loop = asyncio.get_running_loop()
+        if response_id not in self._hope:
+            self._hope[response_id] = loop.time() + self._patience
+            # A little later than that: timers may be early.
+            loop.call_later(self._patience + 0.01, self._hub.doubt, response_id)
+        if loop.time() < self._hope[response_id]:
             raise Unavailable(f"the log of {response_id} is being restored")

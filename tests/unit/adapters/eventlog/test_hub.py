@@ -336,6 +336,22 @@ async def test_doubt_keeps_what_is_at_hand_until_it_is_loaded_again(backend: Bac
     assert list(reader.take()) == run(1, start=3)
 
 
+async def test_doubt_while_it_is_loaded_costs_one_more_load(backend: Backend) -> None:
+    hub = Hub(backend)
+    backend.frames = run(3)
+    backend.gate.clear()
+    joining = asyncio.create_task(hub.subscribe(USER, RESPONSE, None, Wakes()))
+    while not backend.newest_reads:
+        await asyncio.sleep(0)
+    backend.frames = run(7)
+    for _ in range(5):
+        hub.doubt(RESPONSE)
+    backend.gate.set()
+    reader = await joining
+    assert list(reader.take()) == run(7)
+    assert backend.newest_reads == 2
+
+
 async def test_a_reader_may_know_more_than_was_published_here(backend: Backend) -> None:
     hub = Hub(backend)
     with pytest.raises(PositionLost):
