@@ -116,7 +116,7 @@ class RedisBus:
             return
         for line in message[_NODE:].decode("ascii", "replace").splitlines():
             kind, _, identifier = line.partition(" ")
-            if identifier:
+            if kind and identifier:
                 self._listeners.hear(kind, identifier)
 
     def _missed(self, _channel: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 from tests.support.frames import run
+from tests.support.readers import until
 
 from tertulia.adapters.eventlog.hub import Hub
 from tertulia.adapters.eventlog.reader import Reader
@@ -341,8 +342,7 @@ async def test_doubt_while_it_is_loaded_costs_one_more_load(backend: Backend) ->
     backend.frames = run(3)
     backend.gate.clear()
     joining = asyncio.create_task(hub.subscribe(USER, RESPONSE, None, Wakes()))
-    while not backend.newest_reads:
-        await asyncio.sleep(0)
+    await until(lambda: backend.newest_reads > 0)
     backend.frames = run(7)
     for _ in range(5):
         hub.doubt(RESPONSE)
