@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import text
+from tests.support.stores import open_engine
 
 from tertulia.adapters.eventlog.sqlite import SqliteEventLog
 from tertulia.adapters.keys.file import FileKeys
 from tertulia.adapters.model.registry import ModelRegistry
 from tertulia.adapters.queue.memory import MemoryQueue
 from tertulia.adapters.sealing import AesGcmCipher
+from tertulia.adapters.store.engine import Engine
 from tertulia.adapters.store.migrations import prepare_sqlite
 from tertulia.adapters.store.sql import SqlStore
 from tertulia.adapters.store.sqlite import SqliteEngine
+from tertulia.adapters.store.statement import Rows, Script, Statement
 from tertulia.domain.admission import Limits
 from tertulia.domain.conversation import Conversation
 from tertulia.domain.frame import Frame
@@ -55,7 +59,7 @@ class House:
     parts: Parts
     models: ModelRegistry
     clock: Clock
-    engine: SqliteEngine
+    engine: Engine
     user: Principal
     workers: list[Worker] = field(default_factory=list)
 
@@ -147,32 +151,45 @@ def folded(frames: Sequence[Frame]) -> Transcript:
     return transcript
 
 
-def one_usage_row_each(database: Path) -> None:
+_USAGE = Statement(
+    text(
+        "select r.id, r.completed_at, count(u.response_id) from responses r "
+        "left join usage_of_responses u on u.response_id = r.id "
+        "where r.kind = 'response' group by r.id, r.completed_at"
+    )
+)
+
+
+def _usage() -> Script[Rows]:
+    return (yield _USAGE, {})
+
+
+def one_usage_row_each(rows: Rows) -> None:
     """Whatever a test did to it: every terminal response has one usage row, no other has one."""
-    with closing(sqlite3.connect(database)) as connection:
-        rows = connection.execute(
-            "select r.id, r.completed_at is not null, count(u.response_id) from responses r "
-            "left join usage_of_responses u on u.response_id = r.id "
-            "where r.kind = 'response' group by r.id"
-        ).fetchall()
-    assert [row for row in rows if row[1] != row[2]] == []
+    assert [row for row in rows if (row[1] is not None) != row[2]] == []
 
 
 @asynccontextmanager
-async def open_house(folder: Path, *, one_file: bool = True) -> AsyncIterator[House]:
-    """Opened again on the same folder it finds what was left there."""
+async def open_house(
+    folder: Path, *, one_file: bool = True, store_url: str | None = None
+) -> AsyncIterator[House]:
+    """Opened again on the same folder it finds what was left there. ``store_url``: the store is
+    a database on a server, and knows nothing of the log."""
     chosen = {"scripted": True, "default": "scripted", "discover": False, "local": None}
     settings = Settings(data=folder, models=chosen)
     clock = Clock()
     keys = FileKeys(folder / "keys")
     await keys.start()
-    engine = SqliteEngine(folder / "tertulia.sqlite3")
+    file = SqliteEngine(folder / "tertulia.sqlite3")
+    engine = open_engine(store_url) if store_url else file
     cipher = AesGcmCipher()
-    log = SqliteEventLog(engine, keys, cipher, clock=clock)
+    log = SqliteEventLog(file, keys, cipher, clock=clock)
     prepare_sqlite(folder / "tertulia.sqlite3")
-    journal = log if one_file else None
+    journal = log if one_file and not store_url else None
     store = SqlStore(engine, keys, cipher, clock=clock, journal=journal, on_feed=lambda _: None)
     await store.start()
+    if store_url:
+        await file.start()
     models = ModelRegistry(settings)
     queue = MemoryQueue()
     user_id = f"user_{'1' * 32}"
@@ -188,6 +205,8 @@ async def open_house(folder: Path, *, one_file: bool = True) -> AsyncIterator[Ho
         await asyncio.gather(*(w.stop() for w in house.workers))
         await models.close()
         await queue.close()
+        usage = await engine.read(_usage)
         await store.close()
+        await file.close()
         await keys.close()
-    one_usage_row_each(folder / "tertulia.sqlite3")
+    one_usage_row_each(usage)

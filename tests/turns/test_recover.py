@@ -16,6 +16,7 @@ from tertulia.ports.eventlog import Appended
 from tertulia.turns.cancel import cancel
 from tertulia.turns.read import Follower, follow
 from tertulia.turns.recover import Sweeper
+from tertulia.worker import Worker
 
 
 @dataclass
@@ -217,8 +218,7 @@ async def test_what_waited_too_long_fails(house: House) -> None:
 async def test_nobody_expires_while_there_was_no_server(house: House) -> None:
     response = await house.say("echo: hello")
     house.clock.ahead += 3600
-    worker = house.work()
-    await worker.resume()
+    await Worker(house.parts).resume()
     assert (await house.node(response.id)).response.status != "failed"
 
 
