@@ -16,13 +16,14 @@ from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.schema import CreateIndex, CreateTable
 from tests.support.services.mariadb import MariaDB
 from tests.support.services.postgres import Postgres
-from tests.support.stores import SERVERS, open_engine
+from tests.support.stores import SERVERS
 
 from tertulia.adapters.store.migrations import HEAD, KNOWN
 from tertulia.adapters.store.migrations.server import prepare
 from tertulia.adapters.store.mysql import MysqlDatabase
 from tertulia.adapters.store.postgresql import PostgresDatabase
 from tertulia.adapters.store.schema import metadata
+from tertulia.adapters.store.servers import open_server
 from tertulia.errors import Misconfigured, TertuliaError, Unavailable
 
 _COLUMNS = (
@@ -126,7 +127,7 @@ async def test_every_revision_goes_forward_and_back(made: Made) -> None:
 
 
 async def _starts(made: Made) -> None:
-    engine = open_engine(made.url)
+    engine = open_server(made.url)
     await engine.start()
     await engine.close()
 

@@ -16,8 +16,6 @@ from tertulia.adapters.keys.file import FileKeys
 from tertulia.adapters.sealing import AesGcmCipher
 from tertulia.adapters.store.engine import Engine
 from tertulia.adapters.store.migrations import prepare_sqlite
-from tertulia.adapters.store.mysql import open_mysql
-from tertulia.adapters.store.postgresql import open_postgresql
 from tertulia.adapters.store.schema import usage
 from tertulia.adapters.store.server import ServerEngine
 from tertulia.adapters.store.sql import SqlStore
@@ -244,21 +242,22 @@ async def sqlite_rig(
         await keys.close()
 
 
-def open_engine(url: str, **tuning: Any) -> ServerEngine:
-    if url.startswith("postgresql:"):
-        return open_postgresql(url, **tuning)
-    return open_mysql(url, **tuning)
-
-
 @asynccontextmanager
 async def server_rig(
-    folder: Path, engine: ServerEngine, *, fresh: bool = True, cipher: Cipher | None = None
+    folder: Path,
+    engine: ServerEngine,
+    *,
+    fresh: bool = True,
+    cipher: Cipher | None = None,
+    servers_clock: bool = False,
 ) -> AsyncIterator[Rig]:
-    """Over a database server; ``folder`` has the keys. ``fresh``: nobody lives there yet."""
+    """Over a database server; ``folder`` has the keys. ``fresh``: nobody lives there yet.
+    ``servers_clock``: the store goes by that, not by the test's."""
     clock, told = Clock(), list[str]()
     keys = FileKeys(folder / "keys")
     await keys.start()
-    store = SqlStore(engine, keys, cipher or AesGcmCipher(), clock, None, told.append)
+    now = engine.now if servers_clock else clock
+    store = SqlStore(engine, keys, cipher or AesGcmCipher(), now, None, told.append)
     try:
         await store.start()
         if fresh:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
-from tests.support.stores import open_engine
 
 from tertulia.adapters.eventlog.sqlite import SqliteEventLog
 from tertulia.adapters.keys.file import FileKeys
@@ -19,6 +18,7 @@ from tertulia.adapters.queue.memory import MemoryQueue
 from tertulia.adapters.sealing import AesGcmCipher
 from tertulia.adapters.store.engine import Engine
 from tertulia.adapters.store.migrations import prepare_sqlite
+from tertulia.adapters.store.servers import open_server
 from tertulia.adapters.store.sql import SqlStore
 from tertulia.adapters.store.sqlite import SqliteEngine
 from tertulia.adapters.store.statement import Rows, Script, Statement
@@ -181,7 +181,7 @@ async def open_house(
     keys = FileKeys(folder / "keys")
     await keys.start()
     file = SqliteEngine(folder / "tertulia.sqlite3")
-    engine = open_engine(store_url) if store_url else file
+    engine = open_server(store_url) if store_url else file
     cipher = AesGcmCipher()
     log = SqliteEventLog(file, keys, cipher, clock=clock)
     prepare_sqlite(folder / "tertulia.sqlite3")

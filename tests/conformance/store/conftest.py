@@ -7,7 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
-from tests.support.stores import SERVERS, Rig, open_engine, server_rig, sqlite_rig, template
+from tests.support.stores import SERVERS, Rig, server_rig, sqlite_rig, template
+
+from tertulia.adapters.store.servers import open_server
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +22,7 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path, empty: Path) -> As
     opened: AbstractAsyncContextManager[Rig]
     if request.param in SERVERS:
         url = request.getfixturevalue(SERVERS[request.param])
-        opened = server_rig(tmp_path, open_engine(url))
+        opened = server_rig(tmp_path, open_server(url))
     else:
         opened = sqlite_rig(tmp_path, empty, with_log=request.param == "sqlite+log")
     async with opened as made:

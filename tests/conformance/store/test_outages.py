@@ -11,9 +11,10 @@ import pytest
 from tests.support.services.mariadb import MariaDB, mariadb_server
 from tests.support.services.postgres import PASSWORD, Postgres, postgres_server
 from tests.support.services.process import free_port
-from tests.support.stores import ANN, SERVERS, Rig, open_engine, server_rig
+from tests.support.stores import ANN, SERVERS, Rig, server_rig
 
 from tertulia.adapters.store.server import ServerEngine
+from tertulia.adapters.store.servers import open_server
 from tertulia.adapters.store.statement import Script
 from tertulia.errors import Misconfigured, TertuliaError, Unavailable
 
@@ -32,7 +33,7 @@ def _with_password(url: str, password: str) -> str:
 
 
 async def _refused(url: str) -> TertuliaError:
-    engine = open_engine(url)
+    engine = open_server(url)
     try:
         with pytest.raises(TertuliaError) as caught:
             await engine.start()
@@ -45,7 +46,7 @@ async def _refused(url: str) -> TertuliaError:
 
 
 async def test_a_password_with_odd_characters_is_understood(server_url: str) -> None:
-    engine = open_engine(_with_password(server_url, "a%20secret%3A%20p%40ss%2Fw%25rd"))
+    engine = open_server(_with_password(server_url, "a%20secret%3A%20p%40ss%2Fw%25rd"))
     session = await engine._database.connect(reading=True)
     assert await session.fetch("SELECT 1") == [(1,)]
     await session.close()
@@ -90,18 +91,18 @@ async def test_a_server_that_is_not_there_is_unavailable(scheme: str) -> None:
 @pytest.mark.parametrize("scheme", SCHEMES.values())
 async def test_a_url_that_cannot_be_understood(scheme: str, rest: str) -> None:
     with pytest.raises(Misconfigured) as caught:
-        await open_engine(f"{scheme}://{rest}").start()
+        await open_server(f"{scheme}://{rest}").start()
     assert "hush" not in caught.value.message
 
 
 async def test_an_option_that_is_not_known() -> None:
     with pytest.raises(Misconfigured, match="colour"):
-        open_engine("mysql://me:hush@localhost/chats?colour=red")
+        open_server("mysql://me:hush@localhost/chats?colour=red")
 
 
 @pytest.fixture
 async def rig(server_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
-    async with server_rig(tmp_path, open_engine(server_url)) as opened:
+    async with server_rig(tmp_path, open_server(server_url)) as opened:
         yield opened
 
 
@@ -161,7 +162,7 @@ class _Cut:
 async def test_a_commit_of_which_nothing_is_known_is_said_to_be_so(
     server_url: str, tmp_path: Path, after: bool
 ) -> None:
-    engine = open_engine(server_url)
+    engine = open_server(server_url)
     async with server_rig(tmp_path, engine) as rig:
         told = list(rig.told)
         connect, database = engine._database.connect, engine._database
@@ -185,9 +186,9 @@ async def test_a_commit_of_which_nothing_is_known_is_said_to_be_so(
 
 
 async def test_what_takes_too_long_is_ended(server_url: str, tmp_path: Path) -> None:
-    async with server_rig(tmp_path, open_engine(server_url)):
+    async with server_rig(tmp_path, open_server(server_url)):
         pass
-    engine = open_engine(server_url, transaction_seconds=1.0)
+    engine = open_server(server_url, transaction_seconds=1.0)
     await engine.start()
     try:
         with pytest.raises(Unavailable):
@@ -224,7 +225,7 @@ async def test_a_mariadb_that_goes_and_comes_back(tmp_path: Path) -> None:
 
 
 async def _goes_and_comes_back(server: Postgres | MariaDB, name: str, folder: Path) -> None:
-    engine: ServerEngine = open_engine(server.url(name), connect_seconds=2.0)
+    engine: ServerEngine = open_server(server.url(name), connect_seconds=2.0)
     async with server_rig(folder, engine) as rig:
         before = await rig.submit()
         await asyncio.to_thread(server.stop)

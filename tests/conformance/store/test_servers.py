@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, select, text
 from tests.conformance.store.test_lasting import SECRETS, say_it_all
-from tests.support.stores import ANN, BEN, OpenCipher, Rig, open_engine, server_rig
+from tests.support.stores import ANN, BEN, OpenCipher, Rig, server_rig
 
 from tertulia.adapters.store.schema import metadata, users
 from tertulia.adapters.store.server import ServerEngine
+from tertulia.adapters.store.servers import open_server
 from tertulia.adapters.store.statement import Rows, Script, Statement
 from tertulia.domain.admission import Limits
 from tertulia.domain.conversation import Conversation
@@ -32,15 +33,15 @@ _SLEEPY = Statement(select(users.c.email).where(users.c.id == bindparam("id")))
 async def nodes(server_url: str, tmp_path: Path) -> AsyncIterator[tuple[Rig, Rig]]:
     """Two on one database, with the same keys."""
     async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(server_rig(tmp_path, open_engine(server_url)))
-        again = server_rig(tmp_path, open_engine(server_url), fresh=False)
+        first = await stack.enter_async_context(server_rig(tmp_path, open_server(server_url)))
+        again = server_rig(tmp_path, open_server(server_url), fresh=False)
         yield first, await stack.enter_async_context(again)
 
 
 @pytest.fixture
 async def engine(server_url: str, tmp_path: Path) -> AsyncIterator[ServerEngine]:
     """With two users, and two connections to write on."""
-    made = open_engine(server_url, writers=2, readers=1)
+    made = open_server(server_url, writers=2, readers=1)
     async with server_rig(tmp_path, made):
         yield made
 
@@ -122,21 +123,34 @@ async def test_a_wrong_clock_of_a_machine_does_no_harm(
     server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An hour ahead, an hour behind: leases and deadlines go by the server's."""
-    async with server_rig(tmp_path, open_engine(server_url)):
-        pass
-    right, real = time.time(), time.time
-    known = []
-    for hours in (1, -1, 0):
-        monkeypatch.setattr(time, "time", lambda hours=hours: real() + hours * 3600)
-        engine = open_engine(server_url)
-        await engine.start()
-        known.append(engine.now())
-        await engine.close()
-    assert [abs(now - right) < 60 for now in known] == [True] * 3
+    real = time.time
+    right = real()
+
+    @asynccontextmanager
+    async def node(hours: int, *, fresh: bool = False) -> AsyncIterator[Rig]:
+        monkeypatch.setattr(time, "time", lambda: real() + hours * 3600)
+        engine = open_server(server_url)
+        async with server_rig(tmp_path, engine, fresh=fresh, servers_clock=True) as opened:
+            yield opened
+
+    async with node(0, fresh=True) as rig:
+        submitted = await rig.submit()
+        waiting = await rig.submit()
+    async with node(-1) as rig:
+        claimed = await rig.claim(submitted.response.id)
+    async with node(1) as rig:
+        swept = await rig.store.sweep(
+            rig.limits, waiting_seconds=120, take_over=True, ring_after_seconds=600
+        )
+        assert (swept.taken_over, swept.finished) == (0, ())
+        ended = (await rig.end(claimed)).response
+        assert (await rig.claim(waiting.response.id)).attempt == 1
+    times = (ended.created_at, claimed.lease_until, ended.completed_at)
+    assert [t is not None and abs(t - right) < 100 for t in times] == [True] * 3
 
 
 async def test_the_clock_is_asked_again(server_url: str, tmp_path: Path) -> None:
-    engine = open_engine(server_url, clock_seconds=0.01)
+    engine = open_server(server_url, clock_seconds=0.01)
     async with server_rig(tmp_path, engine):
         begun = engine.now.begin()
         engine.now.told(0.0, begun)
@@ -235,6 +249,24 @@ async def test_one_users_queue_holds_no_connection(engine: ServerEngine) -> None
     await holder
 
 
+async def test_a_node_that_stopped_in_a_transaction_lets_go(
+    server_url: str, tmp_path: Path
+) -> None:
+    async with server_rig(tmp_path, open_server(server_url)) as rig:
+        stopped = open_server(server_url, transaction_seconds=1.0)
+        session = await stopped._database.connect(reading=False)
+        await session.begin(durable=True)
+        await session.execute(_LOCK, {"id": ANN})
+        assert (await rig.submit()).admitted
+        session.abort()
+
+
+async def test_behind_a_pooler_no_statement_is_kept(postgres_url: str, tmp_path: Path) -> None:
+    async with server_rig(tmp_path, open_server(postgres_url, statement_cache_size=0)) as rig:
+        answer = await rig.answer()
+        assert (await rig.store.get(ANN, answer.id)).response == answer
+
+
 async def test_what_nobody_waits_for_is_done_all_the_same(engine: ServerEngine) -> None:
     told = asyncio.Event()
     future = engine.write(lambda: _locking(ANN), on_commit=lambda _: told.set())
@@ -244,7 +276,7 @@ async def test_what_nobody_waits_for_is_done_all_the_same(engine: ServerEngine) 
 
 
 async def test_closing_finishes_what_was_begun(server_url: str, tmp_path: Path) -> None:
-    engine = open_engine(server_url, writers=1)
+    engine = open_server(server_url, writers=1)
     async with server_rig(tmp_path, engine):
         waiting = [engine.write(lambda: _locking(ANN)) for _ in range(5)]
         await engine.close()
@@ -261,7 +293,7 @@ ODD = ["nul\0", "half \ud800 a pair", "quote ' \" \\ % %s $1 {}", "x" * 5000, "�
 @pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
 async def test_odd_ids_are_unknown_or_refused(server_url: str, tmp_path: Path, odd: str) -> None:
     """Never an error of the server's, whatever stands in an address."""
-    async with server_rig(tmp_path, open_engine(server_url)) as rig:
+    async with server_rig(tmp_path, open_server(server_url)) as rig:
         with pytest.raises((NotFound, InvalidInput)):
             await rig.store.get(ANN, odd)
         with pytest.raises((NotFound, InvalidInput)):
@@ -273,7 +305,7 @@ async def test_odd_ids_are_unknown_or_refused(server_url: str, tmp_path: Path, o
 
 
 async def test_odd_text_comes_back_as_it_was(server_url: str, tmp_path: Path) -> None:
-    async with server_rig(tmp_path, open_engine(server_url)) as rig:
+    async with server_rig(tmp_path, open_server(server_url)) as rig:
         for n, odd in enumerate((ODD[2], ODD[4], "Ünïcödé'); --")):
             await rig.store.create_user(f"user_{n}", odd, None, "user")
             found = await rig.store.user_by_email(odd)
@@ -285,7 +317,7 @@ async def test_odd_text_comes_back_as_it_was(server_url: str, tmp_path: Path) ->
 
 
 async def test_what_does_not_fit_is_refused(server_url: str, tmp_path: Path) -> None:
-    async with server_rig(tmp_path, open_engine(server_url)) as rig:
+    async with server_rig(tmp_path, open_server(server_url)) as rig:
         with pytest.raises(InvalidInput):
             await rig.submit(response_id="resp_" + "x" * 100)
         with pytest.raises(InvalidInput):
@@ -296,7 +328,7 @@ async def test_what_does_not_fit_is_refused(server_url: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("sealed", [True, False])
 async def test_nothing_of_the_talk_lies_open(server_url: str, tmp_path: Path, sealed: bool) -> None:
     cipher = None if sealed else OpenCipher()
-    engine = open_engine(server_url)
+    engine = open_server(server_url)
     async with server_rig(tmp_path, engine, cipher=cipher) as rig:
         await say_it_all(rig)
         held = ""
