@@ -142,7 +142,7 @@ async def connect(address: Address, place: Place, *, seconds: float) -> Wire:
             raise _refused(
                 address, place, f"speaks no TLS that we trust ({error.reason})"
             ) from None
-        if isinstance(error, OSError):  # TimeoutError is one
+        if isinstance(error, OSError | UnicodeError):  # TimeoutError is one; a name may be none
             raise Unavailable(
                 f"{address.setting}: Redis at {host}:{port} does not answer"
             ) from None
