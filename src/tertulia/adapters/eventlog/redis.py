@@ -26,8 +26,8 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, Final
 
 import structlog
 
@@ -48,6 +48,9 @@ from tertulia.ports.eventlog import Appended, Subscription
 from tertulia.ports.keys import Cipher, Keys
 
 _log = structlog.get_logger(__name__)
+
+#: Responses whose keys are at hand.
+_PLACES: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class RedisEventLog:
         self._servers = servers
         self._sealers = Sealers(keys, cipher)
         self._prefix = options.prefix
+        self._place = lru_cache(maxsize=_PLACES)(partial(Place, options.prefix))
         self._lives = round(options.running * 1000)
         self._lives_ended = round(options.retention * 1000)
         self._max_bytes = options.max_bytes
@@ -307,9 +311,6 @@ class RedisEventLog:
         if self._followed.pop(place.channel, None) is not None:
             self._channels.leave(place.channel)
         self._reads.forget(response_id)
-
-    def _place(self, response_id: str) -> Place:
-        return Place(self._prefix, response_id)
 
 
 async def open_redis_log(
