@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import pytest
-from tests.conformance import backends_redis
+from tests.conformance import backends_queue, backends_redis
 
 from tertulia.adapters.cache.limiter import MemoryLimiter
 from tertulia.adapters.cache.memory_bus import MemoryBus
 from tertulia.adapters.eventlog.memory import MemoryEventLog
 from tertulia.adapters.eventlog.sqlite import SqliteEventLog
 from tertulia.adapters.keys.file import FileKeys
-from tertulia.adapters.queue.memory import MemoryQueue
 from tertulia.adapters.sealing import AesGcmCipher
 from tertulia.adapters.store.migrations import prepare_sqlite
 from tertulia.adapters.store.sqlite import SqliteEngine
@@ -28,7 +27,6 @@ from tertulia.ports.bus import Bus
 from tertulia.ports.eventlog import EventLog
 from tertulia.ports.keys import Keys
 from tertulia.ports.limiter import Limiter
-from tertulia.ports.queue import Queue
 
 T = TypeVar("T")
 Opener: TypeAlias = Callable[[Path], AbstractAsyncContextManager[T]]
@@ -68,13 +66,6 @@ async def sqlite_log(folder: Path, *, window_bytes: int) -> AsyncIterator[EventL
 
 
 @asynccontextmanager
-async def memory_queue(_: Path) -> AsyncIterator[Queue]:
-    queue = MemoryQueue()
-    yield queue
-    await queue.close()
-
-
-@asynccontextmanager
 async def memory_limiter(_: Path) -> AsyncIterator[Limiter]:
     yield MemoryLimiter()
 
@@ -97,7 +88,6 @@ EVENT_LOGS: dict[str, Opener[EventLog] | backends_redis.OnRedis[EventLog]] = {
 #: Those that outlive their process.
 LASTING_EVENT_LOGS = ("sqlite", "sqlite-narrow", *backends_redis.EVENT_LOGS)
 KEYS: dict[str, Opener[Keys]] = {"file": file_keys}
-QUEUES: dict[str, Opener[Queue]] = {"memory": memory_queue}
 LIMITERS: dict[str, Opener[Limiter] | backends_redis.OnRedis[Limiter]] = {
     "memory": memory_limiter,
     **backends_redis.LIMITERS,
@@ -133,10 +123,13 @@ def open_keys(request: pytest.FixtureRequest, tmp_path: Path) -> Open[Keys]:
     return partial(KEYS[request.param], tmp_path)
 
 
-@pytest.fixture(params=QUEUES)
-async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Queue]:
-    async with QUEUES[request.param](tmp_path) as opened:
-        yield opened
+# Queues are opened by several processes at once, and their brokers come and go.
+lasting_redis = backends_queue.lasting_redis
+opener = backends_queue.opener
+queue = backends_queue.queue
+house = backends_queue.house
+kafka_house = backends_queue.kafka_house
+single_house = backends_queue.single_house
 
 
 @pytest.fixture(params=LIMITERS)

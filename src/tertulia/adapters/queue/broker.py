@@ -126,8 +126,10 @@ class BrokerQueue:
         self._takers: Takers[_Ring] = Takers(lambda ring: self.finished(ring, settle=False))
         self._session = 0
         self._away_since: float | None = None
-        #: Set while connected; set when the first try is over; set when a look is worth while.
-        self._up, self._tried, self._trouble = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        #: Set while connected.
+        self.up = asyncio.Event()
+        #: Set when the first try is over; set when a look at the connection is worth while.
+        self._tried, self._trouble = asyncio.Event(), asyncio.Event()
         self._pause = FIRST_PAUSE
         self._mistake: Misconfigured | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -184,17 +186,16 @@ class BrokerQueue:
         keeper, self._keeper = self._keeper, None
         if keeper is None:
             return
-        keeper.cancel()
-        await asyncio.gather(keeper, return_exceptions=True)
+        await _end(keeper)
         if self._settling is not None:
             await asyncio.wait([self._settling], timeout=LEAVE)
             self._settling.cancel()
-        self._up.clear()
+        self.up.clear()
         await self._leave()
 
     def _check_up(self) -> None:
         self._takers.check_open()
-        if not self._up.is_set():
+        if not self.up.is_set():
             raise self._unavailable("is away")
 
     def _unavailable(self, what: str) -> Unavailable:
@@ -213,9 +214,8 @@ class BrokerQueue:
             try:
                 error = await self._watch(pump)
             finally:
-                self._up.clear()
-                pump.cancel()
-                await asyncio.gather(pump, return_exceptions=True)
+                self.up.clear()
+                await _end(pump)
             self._went(error)
             await self._leave()
             await self._rest()
@@ -237,7 +237,7 @@ class BrokerQueue:
                 break
         self._session += 1
         self._trouble.clear()
-        self._up.set()
+        self.up.set()
         self._tried.set()
         self._came()
 
@@ -288,8 +288,9 @@ class BrokerQueue:
     async def _pump(self) -> None:
         while True:
             await self._takers.wanted.wait()
-            for delivery in await self._broker.fetch(len(self._takers)):
-                self._hear(delivery)
+            if self.wanted:  # and has not given up meanwhile
+                for delivery in await self._broker.fetch(self.wanted):
+                    self._hear(delivery)
 
     def _hear(self, delivery: Delivery) -> None:
         response_id = self._ours(delivery.body)
@@ -355,6 +356,16 @@ class BrokerQueue:
     def _tokens(self, rings: Sequence[_Ring]) -> list[Any]:
         # What an earlier connection brought has gone back with it.
         return [ring.token for ring in rings if ring.session == self._session]
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel it until it ends: redis-py for one forgets that it was cancelled while it connects."""
+    while not task.done():
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([task], timeout=0.1)
+    if not task.cancelled():
+        task.exception()  # which nobody needs any more
 
 
 def reason(error: BaseException) -> str:
