@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,8 +14,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
-from tests.support.stores import ANN, BEN, Rig, sqlite_rig, template
+from tests.support.services.mariadb import MariaDB
+from tests.support.services.postgres import Postgres
+from tests.support.stores import ANN, BEN, SERVERS, Rig, server_rig, sqlite_rig, template
 
+from tertulia.adapters.store.servers import open_server
 from tertulia.domain.admission import Limits
 from tertulia.domain.response import TERMINAL, Response, Usage
 from tertulia.errors import Fenced, RateLimited
@@ -61,8 +64,7 @@ class Lives(RuleBasedStateMachine):
         self.rig: Rig = self.run(self._open())
 
     async def _open(self) -> Rig:
-        context = sqlite_rig(Path(self.folder.name), EMPTY[0], with_log=True)
-        rig = await self.stack.enter_async_context(context)
+        rig = await self.stack.enter_async_context(OPEN[0](Path(self.folder.name)))
         rig.limits = LIMITS
         self.talks = [await rig.talk(ANN), await rig.talk(ANN), await rig.talk(BEN)]
         return rig
@@ -257,9 +259,13 @@ class Lives(RuleBasedStateMachine):
         life = self.lives[done.response.id]
         assert not life.over
         assert done.response.status == status
-        assert done.logged
+        assert done.logged == (self.rig.log is not None)
         life.status, life.worker = status, None
         self._admitted(done.admitted)
+
+
+def _on_server(folder: Path, url: str) -> AbstractAsyncContextManager[Rig]:
+    return server_rig(folder, open_server(url, writers=2, readers=2))
 
 
 def _at(response: Response, attempt: int) -> Response:
@@ -273,15 +279,24 @@ def _at(response: Response, attempt: int) -> Response:
     )
 
 
-#: The empty database, which every life begins with a copy of.
-EMPTY: list[Path] = []
+#: Opens an empty store: every life begins with one.
+OPEN: list[Callable[[Path], AbstractAsyncContextManager[Rig]]] = []
 
 
 @pytest.mark.timeout(300)
-def test_lives_of_responses(tmp_path: Path) -> None:
-    EMPTY[:] = [template(tmp_path)]
+@pytest.mark.parametrize("kind", ["sqlite+log", *SERVERS])
+def test_lives_of_responses(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
+    if kind == "postgresql":
+        postgres: Postgres = request.getfixturevalue("postgres")
+        OPEN[:] = [lambda at: _on_server(at, postgres.url(postgres.prepared_database()))]
+    elif kind == "mariadb":
+        mariadb: MariaDB = request.getfixturevalue("mariadb")
+        OPEN[:] = [lambda at: _on_server(at, mariadb.url(mariadb.emptied_database()))]
+    else:
+        empty = template(tmp_path)
+        OPEN[:] = [lambda at: sqlite_rig(at, empty, with_log=True)]
     Lives.TestCase.settings = settings(
-        max_examples=30,
+        max_examples=10 if kind in SERVERS else 30,
         stateful_step_count=40,
         deadline=None,
         suppress_health_check=list(HealthCheck),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import shutil
 import tempfile
 from collections.abc import Coroutine, Iterator
@@ -19,6 +20,15 @@ def apart(work: Coroutine[Any, Any, T]) -> T:
     """Run it to its end on a loop of its own: the caller may be within one."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
+
+
+def unprivileged(wanted: str) -> str:
+    """The user to run a service as when the tests run as root: its own, if there is one here."""
+    try:
+        pwd.getpwnam(wanted)
+    except KeyError:
+        return "nobody"
+    return wanted
 
 
 @contextmanager

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import pymysql
 import pytest
-from tests.support.services.apart import apart, service_folder
+from tests.support.services.apart import apart, service_folder, unprivileged
 from tests.support.services.process import Service, free_port, program
 
 from tertulia.adapters.store.schema import metadata
 
 #: Whom the server runs as when the tests run as root.
-_SYSTEM_USER: Final = "mysql"
+_SYSTEM_USER: Final = unprivileged("mysql")
 SUPERUSER: Final = "root"
 #: Has to show a password.
 GUARDED, PASSWORD = "guarded", "a secret: p@ss/w%rd"

@@ -14,9 +14,11 @@ from typing import Final
 
 import asyncpg
 import pytest
-from tests.support.services.apart import apart, service_folder
+from tests.support.services.apart import apart, service_folder, unprivileged
 from tests.support.services.process import Service, free_port, missing
 
+#: Whom the server runs as when the tests run as root.
+_SYSTEM_USER: Final = unprivileged("postgres")
 #: Without a password, from anywhere on this machine.
 SUPERUSER: Final = "postgres"
 #: Has to show a password.
@@ -61,7 +63,7 @@ class Postgres(Service):
             folder,
             port=port,
             ready=self._accepts,
-            user=SUPERUSER,
+            user=_SYSTEM_USER,
         )
         self._numbers = count(1)
         self._template: str | None = None
@@ -73,7 +75,7 @@ class Postgres(Service):
             *("--no-sync", "-E", "UTF8", "--locale=C.UTF-8"),
         ]
         if os.geteuid() == 0:
-            command = ["runuser", "-u", SUPERUSER, "--", *command]
+            command = ["runuser", "-u", _SYSTEM_USER, "--", *command]
         subprocess.run(command, check=True, capture_output=True, cwd=self.folder)
         (self._data / "pg_hba.conf").write_text(_HBA)
 
@@ -134,7 +136,7 @@ class Postgres(Service):
 @contextmanager
 def postgres_server() -> Iterator[Postgres]:
     """A fresh one, running."""
-    with service_folder(SUPERUSER) as folder:
+    with service_folder(_SYSTEM_USER) as folder:
         server = Postgres(folder)
         server.make()
         server.start()
