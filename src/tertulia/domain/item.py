@@ -6,6 +6,7 @@ wire's JSON (msgspec), and the same bytes, sealed, are what the store keeps.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -118,6 +119,28 @@ def images_of(item: Given) -> tuple[InputImage, ...]:
     elif isinstance(item, FunctionCallOutput):
         parts = item.output
     return tuple(part for part in parts if isinstance(part, InputImage))
+
+
+def length_of(items: Iterable[Item]) -> int:
+    """Characters of what makes items long: texts, images, arguments."""
+    return sum(map(_length, items))
+
+
+def _length(item: Item) -> int:
+    if isinstance(item, FunctionCall):
+        return len(item.arguments)
+    if isinstance(item, FunctionCallOutput) and isinstance(item.output, str):
+        return len(item.output)
+    if isinstance(item, Reasoning):
+        return sum(len(part.text) for part in item.content)
+    parts = item.content if isinstance(item, Message) else item.output
+    return sum(map(_part_length, parts))
+
+
+def _part_length(part: Part | str) -> int:
+    if isinstance(part, InputText | OutputText):
+        return len(part.text)
+    return len(part.image_url or "") if isinstance(part, InputImage) else 0
 
 
 def encode_item(item: Item) -> bytes:

@@ -70,6 +70,8 @@ class SqliteEventLog:
         return await self._engine.write(
             lambda: scripts.take_over(sealer, response_id, attempt, self._clock()),
             durable=False,
+            # There is something to take over.
+            heavy=attempt > 1,
         )
 
     def append(
@@ -94,14 +96,19 @@ class SqliteEventLog:
 
     async def drop(self, response_ids: Sequence[str]) -> None:
         self._write_asked()
-        await self._engine.write(lambda: scripts.erase(response_ids), on_commit=self._erased)
+        await self._engine.write(
+            lambda: scripts.erase(response_ids), on_commit=self._erased, heavy=True
+        )
 
     async def purge(self, retention_seconds: float) -> int:
         before = self._clock() - retention_seconds
         count = 0
         # In steps, so that appends get their turn between them.
         while erased := await self._engine.write(
-            lambda: scripts.erase_outlived(before), durable=False, on_commit=self._erased
+            lambda: scripts.erase_outlived(before),
+            durable=False,
+            on_commit=self._erased,
+            heavy=True,
         ):
             count += len(erased)
         return count
@@ -175,7 +182,7 @@ class SqliteEventLog:
         sealer = await self._sealer(user_id)
         if sealer is None:
             return (), False
-        return await self._engine.read(lambda: scripts.newest(sealer, response_id))
+        return await self._engine.read(lambda: scripts.newest(sealer, response_id), heavy=True)
 
     async def after(
         self, user_id: str, response_id: str, number: int | None
@@ -184,7 +191,9 @@ class SqliteEventLog:
         sealer = await self._sealer(user_id)
         if sealer is None:
             return None
-        return await self._engine.read(lambda: scripts.after(sealer, response_id, number))
+        return await self._engine.read(
+            lambda: scripts.after(sealer, response_id, number), heavy=True
+        )
 
     # --- within --------------------------------------------------------------------------------
 
@@ -222,6 +231,7 @@ class SqliteEventLog:
         written = self._engine.write(
             lambda: append_all(appends, self._clock()),
             durable=False,
+            overtakes=True,
             on_commit=partial(self._written, asked),
         )
         written.add_done_callback(partial(_not_written, asked))

@@ -44,9 +44,12 @@ class SqlBase:
         keys = self._keys.known(user_id)
         return None if keys is None else Sealer(user_id, keys, self._cipher)
 
-    async def _commit(self, make: Callable[[], Script[Committed[T]]], *, durable: bool = True) -> T:
+    async def _commit(
+        self, make: Callable[[], Script[Committed[T]]], *, durable: bool = True, heavy: bool = False
+    ) -> T:
         """Run a script that leaves something to tell."""
-        return (await self._engine.write(make, durable=durable, on_commit=self._tell)).value
+        done = await self._engine.write(make, durable=durable, on_commit=self._tell, heavy=heavy)
+        return done.value
 
     def _tell(self, done: Committed[T]) -> None:
         if self._journal is not None:

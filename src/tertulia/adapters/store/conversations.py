@@ -28,10 +28,14 @@ class SqlConversations(SqlBase):
         idempotency: Idempotency | None = None,
     ) -> Conversation:
         sealer = await self._sealer(conversation.user_id)
+        # An empty one becomes durable with the first message in it: before, nothing is lost.
+        empty = not (items or idempotency or conversation.title or conversation.metadata)
         return await self._commit(
             lambda: conversations.create(
                 conversation, items, idempotency, now=self._clock(), sealer=sealer
-            )
+            ),
+            durable=not empty,
+            heavy=bool(items),
         )
 
     async def conversation(self, user_id: str, conversation_id: str) -> Conversation:
@@ -44,7 +48,7 @@ class SqlConversations(SqlBase):
 
     async def titles(self, user_id: str) -> Sequence[tuple[str, str]]:
         sealer = await self._sealer(user_id)
-        return await self._engine.read(lambda: conversations.titles(sealer=sealer))
+        return await self._engine.read(lambda: conversations.titles(sealer=sealer), heavy=True)
 
     async def update_conversation(
         self,
@@ -88,7 +92,9 @@ class SqlConversations(SqlBase):
         self, user_id: str, conversation_id: str
     ) -> tuple[Conversation, Sequence[TreeNode]]:
         sealer = await self._sealer(user_id)
-        return await self._engine.read(lambda: tree.tree(conversation_id, sealer=sealer))
+        return await self._engine.read(
+            lambda: tree.tree(conversation_id, sealer=sealer), heavy=True
+        )
 
     async def add_items(self, user_id: str, conversation_id: str, items: tuple[Item, ...]) -> Node:
         sealer = await self._sealer(user_id)

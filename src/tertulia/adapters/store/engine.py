@@ -50,6 +50,8 @@ class Engine(Protocol):
         *,
         durable: bool = True,
         on_commit: Callable[[T], None] | None = None,
+        overtakes: bool = False,
+        heavy: bool = False,
     ) -> asyncio.Future[T]:
         """Run ``make()`` as one transaction. To be called on the event loop; the script is queued
         before this returns and runs whether or not anybody waits for the future.
@@ -57,13 +59,16 @@ class Engine(Protocol):
         ``durable``: resolve only when a loss of power cannot undo it; without, only when the
         death of this process cannot (where a server can tell the two apart). ``on_commit`` is
         called on the loop with the script's value, before the future resolves, and in the order
-        of commits as far as there is one; it must not raise.
+        of commits as far as there is one; it must not raise. ``overtakes``: of what is not
+        durable, that it may be told of while earlier durable writes still wait for the disk.
+        ``heavy``: it takes more than a millisecond or so (large values, many rows), and would
+        hold up what else the process does.
         """
         ...
 
-    def read(self, make: Callable[[], Script[T]]) -> asyncio.Future[T]:
+    def read(self, make: Callable[[], Script[T]], *, heavy: bool = False) -> asyncio.Future[T]:
         """Run a script that only reads, on one consistent snapshot. It sees every write whose
-        future had resolved when this was called."""
+        future had resolved when this was called. ``heavy``: as for `write`."""
         ...
 
     async def ping(self) -> None:

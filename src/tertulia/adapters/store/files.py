@@ -38,7 +38,8 @@ class SqlFiles(SqlBase):
         return await self._engine.write(
             lambda: files.add(
                 dated, sealed, idempotency, quota_bytes=quota_bytes, now=now, sealer=sealer
-            )
+            ),
+            heavy=True,
         )
 
     async def file(self, user_id: str, file_id: str) -> File:
@@ -75,7 +76,7 @@ class SqlFiles(SqlBase):
             return {}
         sealer = await self._sealer(user_id)
         return await self._engine.read(
-            lambda: files.contents(file_ids, now=self._clock(), sealer=sealer)
+            lambda: files.contents(file_ids, now=self._clock(), sealer=sealer), heavy=True
         )
 
     async def missing_files(self, user_id: str, file_ids: Sequence[str]) -> Sequence[str]:
@@ -88,4 +89,6 @@ class SqlFiles(SqlBase):
 
     async def delete_file(self, user_id: str, file_id: str) -> None:
         sealer = await self._sealer(user_id)
-        await self._engine.write(lambda: files.erase(file_id, now=self._clock(), sealer=sealer))
+        await self._engine.write(
+            lambda: files.erase(file_id, now=self._clock(), sealer=sealer), heavy=True
+        )

@@ -1,67 +1,90 @@
-"""The SQLite engine: one writer thread that groups commits, a few threads that read.
+"""The SQLite engine: groups of jobs, committed on the event loop and synced beside it.
 
-The writer takes every job that waits, runs them in one transaction, commits once, and tells the
-event loop once. Should a job fail after it has written, all is undone and run again, each job then
-within a savepoint. That is seldom, and statements are what to save: each gives the interpreter up,
-and wins it back late from a busy event loop.
+A usual job takes some tenths of a millisecond, and handing it to a thread costs more than that: a
+wake, the interpreter changed hands at every statement, and every object moved from one core's
+cache to the other's and back. So the loop itself runs what waits, as one transaction, and what
+takes long is kept from it:
 
-A group that holds a durable job is committed with ``synchronous=FULL`` (one fsync of the
-write-ahead log); a group of log appends alone with NORMAL (none): they outlive the death of the
-process, which is what takeover needs, and the next durable commit makes them durable too, since
-it syncs the log that they share. A power cut may so lose the last words of an answer in progress,
-never an accepted message or a finished answer.
+- *syncing the disk*: a thread syncs the write-ahead log, once for all that was committed
+  meanwhile, and durable jobs are told of when it has. What follows them waits behind them, that
+  things are told in the order of the commits, but for jobs that may overtake: the words of an
+  answer, which are not durable themselves.
+- *heavy jobs* (large values, long lists, erasing), the folding of the write-ahead log into the
+  file, and waiting for another process that writes: another thread does these with the same
+  connection, while the loop's jobs queue.
+
+Should a job fail after it has written, all of its group is undone and run again, each job then
+within a savepoint. That is seldom, and statements are what to save.
+
+What is not durable outlives the death of the process, which is what takeover needs, and becomes
+durable with the next durable commit, since it lies before it in the same log. A power cut may so
+lose the last words of an answer in progress, never an accepted message or a finished answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import sys
-import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from tertulia.adapters.store import sqlite_file
+from tertulia.adapters.store.sqlite_jobs import Job, settle
+from tertulia.adapters.store.sqlite_threads import Hand, Readers, read
+from tertulia.adapters.store.sqlite_writer import Writer
 from tertulia.adapters.store.statement import Script, T
 from tertulia.errors import Unavailable
 
-#: Seconds for which one thread may keep the interpreter while another wants it. Each statement
-#: gives it up; with Python's 5 ms a busy event loop stretched 1,000 appends from 0.3 s to 18 s.
+#: Seconds for which a thread with a heavy job may keep the interpreter while the loop wants it.
 _SWITCH_SECONDS: Final = 0.0005
-#: Bounds the time a job waits for the others of its group, and the work lost with one.
-_GROUP_MAX: Final = 256
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    make: Callable[[], Script[Any]]
-    future: asyncio.Future[Any]
-    durable: bool = True
-    on_commit: Callable[[Any], None] | None = None
-    value: Any = None
-    error: Exception | None = None
+#: Bounds the time for which the loop is held up, and the work lost with one job.
+_GROUP_MAX: Final = 32
+#: Commits after which the write-ahead log is folded into the file, and pages (of 4 KiB) beyond
+#: which commits wait until that is complete, for only then it begins anew.
+_FOLD_COMMITS: Final = 200
+_FOLD_PAGES: Final = 4096
 
 
 class SqliteEngine:
     """An `Engine` over one file, in WAL mode.
 
     ``idle_seconds``: after so long without a write the write-ahead log is copied into the file
-    and cut to nothing, so that neither it nor what was erased lingers.
+    and cut to nothing, so that neither it nor what was erased lingers. ``sync``: puts what was
+    written to a descriptor on the disk.
     """
 
-    def __init__(self, path: Path, *, readers: int = 2, idle_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        readers: int = 2,
+        idle_seconds: float = 5.0,
+        sync: Callable[[int], None] = sqlite_file.sync,
+    ) -> None:
         self._path = path
         self._reader_count = readers
         self._idle_seconds = idle_seconds
-        self._writes: SimpleQueue[_Job | None] = SimpleQueue()
-        self._reads: SimpleQueue[_Job | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
+        self._sync_file = sync
         self._open = False
-        self._synchronous_full = True
+        #: Set once the disk has failed to keep what it took.
+        self._lost = False
+        #: What is to be run. While the writer is away with a heavy job, everything waits here.
+        self._jobs: deque[Job] = deque()
+        self._away = False
+        #: What was committed and is told of when the disk has it: now being synced, and after it.
+        self._syncing: list[Job] = []
+        self._unsynced: deque[Job] = deque()
+        self._commits = 0
+        self._folding = False
+        self._wrote_at = 0.0
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._quiet: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -70,23 +93,17 @@ class SqliteEngine:
         except (sqlite3.Error, OSError) as error:
             raise sqlite_file.at_start(error, self._path) from error
         sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_SECONDS))
-        self._threads = [
-            threading.Thread(target=self._write_loop, name="store-writer", daemon=True)
-        ] + [
-            threading.Thread(target=self._read_loop, args=(c,), name="store-reader", daemon=True)
-            for c in self._readers
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._hand = Hand("store-writer", self._loop)
+        self._syncer = Hand("store-sync", self._loop)
+        self._readers = Readers(self._path, self._reader_count, self._loop)
         self._open = True
 
     def _connect(self) -> None:
         with ExitStack() as opened:
-            self._writer = opened.enter_context(closing(sqlite_file.open_writer(self._path)))
-            self._readers = [
-                opened.enter_context(closing(sqlite_file.open_reader(self._path)))
-                for _ in range(self._reader_count)
-            ]
+            self._writer = opened.enter_context(closing(Writer(self._path)))
+            self._near = opened.enter_context(closing(sqlite_file.open_reader(self._path)))
+            self._near.execute(sqlite_file.NO_TIMEOUT)
+            self._log = sqlite_file.open_log(self._path)
             opened.pop_all()
 
     def write(
@@ -95,24 +112,28 @@ class SqliteEngine:
         *,
         durable: bool = True,
         on_commit: Callable[[T], None] | None = None,
-    ) -> asyncio.Future[T]:
-        return self._put(self._writes, make, durable, on_commit)
-
-    def read(self, make: Callable[[], Script[T]]) -> asyncio.Future[T]:
-        return self._put(self._reads, make, False, None)
-
-    def _put(
-        self,
-        queue: SimpleQueue[_Job | None],
-        make: Callable[[], Script[T]],
-        durable: bool,
-        on_commit: Callable[[T], None] | None,
+        overtakes: bool = False,
+        heavy: bool = False,
     ) -> asyncio.Future[T]:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        if self._open:
-            queue.put(_Job(make, future, durable, on_commit))
+        if self._lost or not self._open:
+            future.set_exception(self._refusal())
+            return future
+        if not self._jobs and not self._away:
+            self._loop.call_soon(self._turn)
+        self._jobs.append(Job(make, future, durable, on_commit, overtakes, heavy))
+        return future
+
+    def read(self, make: Callable[[], Script[T]], *, heavy: bool = False) -> asyncio.Future[T]:
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if not self._open:
+            future.set_exception(self._refusal())
+            return future
+        job = Job(make, future)
+        if heavy or not read(self._near, job, self._path, patient=False):
+            self._readers.put(job)
         else:
-            future.set_exception(Unavailable("the store is closed"))
+            settle((job,), self._loop)
         return future
 
     async def ping(self) -> None:
@@ -120,149 +141,147 @@ class SqliteEngine:
         # An empty group still takes and gives back the write lock.
         await self.write(_nothing, durable=False)
 
+    def _refusal(self) -> Unavailable:
+        if self._open:
+            return sqlite_file.lost_writes(self._path)
+        return Unavailable("the store is closed")
+
     async def close(self) -> None:
         if not self._open:
             return
         self._open = False
-        self._writes.put(None)
-        for _ in self._readers:
-            self._reads.put(None)
-        await asyncio.to_thread(self._join)
+        self._quiet = self._loop.create_future()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        self._look_quiet()
+        await self._quiet
+        await asyncio.to_thread(self._disconnect)
 
-    def _join(self) -> None:
-        for thread in self._threads:
-            thread.join()
-        for reader in self._readers:
-            reader.close()
+    def _look_quiet(self) -> None:
+        """Tell `close` when nothing is left to do."""
+        under_way = self._jobs or self._away or self._syncing or self._unsynced or self._folding
+        if self._quiet is not None and not under_way and not self._quiet.done():
+            self._quiet.set_result(None)
+
+    def _disconnect(self) -> None:
+        for threads in (self._hand, self._syncer, self._readers):
+            threads.close()
+        os.close(self._log)
+        self._near.close()
         # The last connection to close copies the write-ahead log into the file and removes it.
         self._writer.close()
 
-    # --- the writer's thread -------------------------------------------------------------------
+    # --- commits -------------------------------------------------------------------------------
 
-    def _write_loop(self) -> None:
-        dirty = True
-        while True:
-            try:
-                job = self._writes.get(timeout=self._idle_seconds if dirty else None)
-            except Empty:
-                dirty = not self._checkpoint()
-                continue
-            group, more = self._group(job)
-            if group:
-                self._commit(group)
-                dirty = True
-                self._loop.call_soon_threadsafe(self._settle, group)
-            if not more:
-                return
+    def _turn(self) -> None:
+        """Run and commit what waits, or hand it over."""
+        if self._away or not self._jobs:
+            return
+        group = [self._jobs.popleft()]
+        heavy = group[0].heavy
+        while self._jobs and len(group) < _GROUP_MAX and self._jobs[0].heavy is heavy:
+            group.append(self._jobs.popleft())
+        if heavy or not self._writer.commit(group, patient=False):
+            commit = partial(self._writer.commit, group, patient=True)
+            self._hand_over(commit, lambda _: self._committed(group))
+            return
+        self._committed(group)
+        if self._jobs:
+            self._loop.call_soon(self._turn)
+        self._look_quiet()
 
-    def _group(self, job: _Job | None) -> tuple[list[_Job], bool]:
-        """``job`` and all that wait behind it; False: the writer is to end after them."""
-        group: list[_Job] = []
-        while job is not None:
-            group.append(job)
-            if len(group) == _GROUP_MAX:
-                return group, True
-            try:
-                job = self._writes.get_nowait()
-            except Empty:
-                return group, True
-        return group, False
+    def _hand_over(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Let the thread have the writer for this; ``then`` is called on the loop."""
+        self._away = True
+        self._hand.put(work, partial(self._back, then))
 
-    def _commit(self, group: list[_Job]) -> None:
-        try:
-            durable = any(job.durable for job in group)
-            self._begin(durable=durable)
-            if not all(map(self._run, group)):
-                self._roll_back()
-                self._begin(durable=durable)
-                for job in group:
-                    self._run_apart(job)
-            self._writer.execute("COMMIT")
-        except sqlite3.Error as error:
-            # The whole group is undone, and each of its callers is told.
-            for job in group:
-                job.error = job.error or sqlite_file.meaning(error, self._path) or error
-            self._roll_back()
+    def _back(self, then: Callable[[T], None], result: T) -> None:
+        self._away = False
+        then(result)
+        self._turn()
+        self._look_quiet()
 
-    def _begin(self, *, durable: bool) -> None:
-        if durable != self._synchronous_full:
-            self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            self._synchronous_full = durable
-        self._writer.execute("BEGIN IMMEDIATE")
-
-    def _run(self, job: _Job) -> bool:
-        """One job; False when it has failed and left something to be undone. Raises
-        `sqlite3.Error` when no other job could succeed either."""
-        before = self._writer.total_changes
-        job.error = None
-        try:
-            job.value = sqlite_file.run(self._writer, job.make())
-        except Exception as error:
-            if isinstance(error, sqlite3.Error) and sqlite_file.meaning(error, self._path):
-                raise
-            job.error = error
-            return self._writer.total_changes == before
-        return True
-
-    def _run_apart(self, job: _Job) -> None:
-        """The same, undone by itself if it fails."""
-        self._writer.execute("SAVEPOINT job")
-        if not self._run(job):
-            self._writer.execute("ROLLBACK TO job")
-        self._writer.execute("RELEASE job")
-
-    def _roll_back(self) -> None:
-        # Some errors have ended the transaction already.
-        if self._writer.in_transaction:
-            self._writer.execute("ROLLBACK")
-
-    def _checkpoint(self) -> bool:
-        """Empty the write-ahead log. False: a reader was in the way; try again later."""
-        self._writer.execute("PRAGMA busy_timeout=0")
-        try:
-            ((busy, _, _),) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        except sqlite3.Error:
-            # The next write meets the same trouble, and has a caller to tell.
-            return False
-        finally:
-            self._writer.execute(sqlite_file.BUSY_TIMEOUT)
-        return not busy
-
-    # --- the readers' threads ------------------------------------------------------------------
-
-    def _read_loop(self, connection: sqlite3.Connection) -> None:
-        while (job := self._reads.get()) is not None:
-            try:
-                connection.execute("BEGIN")
-                try:
-                    job.value = sqlite_file.run(connection, job.make())
-                finally:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-            except sqlite3.Error as error:
-                job.error = sqlite_file.meaning(error, self._path) or error
-            except Exception as error:  # noqa: BLE001 - it belongs to the job's caller
-                job.error = error
-            self._loop.call_soon_threadsafe(self._settle, (job,))
-
-    # --- back on the event loop ----------------------------------------------------------------
-
-    def _settle(self, jobs: list[_Job] | tuple[_Job]) -> None:
-        for job in jobs:
-            if job.error is None and job.on_commit is not None:
-                try:
-                    job.on_commit(job.value)
-                except Exception as error:  # noqa: BLE001
-                    # It has been committed all the same, and the others must be told.
-                    self._loop.call_exception_handler(
-                        {"message": "on_commit raised", "exception": error}
-                    )
-            if job.future.done():
-                continue
-            if job.error is None:
-                job.future.set_result(job.value)
+    def _committed(self, group: list[Job]) -> None:
+        self._wrote_at = self._loop.time()
+        self._watch_idleness()
+        behind = bool(self._syncing or self._unsynced)
+        told: list[Job] = []
+        for job in group:
+            if job.error is None and (job.durable or (behind and not job.overtakes)):
+                self._unsynced.append(job)
+                behind = True
             else:
-                job.future.set_exception(job.error)
+                told.append(job)
+        self._sync()
+        self._commits += 1
+        if self._commits >= _FOLD_COMMITS and not self._folding:
+            self._fold()
+        settle(told, self._loop)
+
+    # --- the disk ------------------------------------------------------------------------------
+
+    def _sync(self) -> None:
+        if self._unsynced and not self._syncing:
+            self._syncing.extend(self._unsynced)
+            self._unsynced.clear()
+            self._syncer.put(self._synced_file, self._synced)
+
+    def _synced_file(self) -> OSError | None:
+        try:
+            self._sync_file(self._log)
+        except OSError as error:
+            return error
+        return None
+
+    def _synced(self, error: OSError | None) -> None:
+        done, self._syncing = self._syncing, []
+        if error is not None:
+            # What the kernel could not write it may have dropped, and nothing that follows it in
+            # the log counts without it. Opening the file anew finds out what is there.
+            self._lost = True
+            done += self._unsynced
+            self._unsynced.clear()
+            for job in done:
+                job.error = sqlite_file.lost_writes(self._path)
+        while self._unsynced and not self._unsynced[0].durable:
+            done.append(self._unsynced.popleft())
+        self._sync()
+        settle(done, self._loop)
+        self._look_quiet()
+
+    def _fold(self) -> None:
+        """Copy the write-ahead log into the file, beside the commits that go on."""
+        self._folding, self._commits = True, 0
+        self._hand.put(self._writer.fold_beside, self._folded)
+
+    def _folded(self, pages: int) -> None:
+        self._folding = False
+        if pages > _FOLD_PAGES and not self._away:
+            self._hand_over(partial(self._writer.fold, "RESTART"), _ignore)
+        self._look_quiet()
+
+    def _watch_idleness(self) -> None:
+        if self._idle_timer is None and self._quiet is None:
+            self._idle_timer = self._loop.call_later(self._idle_seconds, self._look_idle)
+
+    def _look_idle(self) -> None:
+        """One lazy timer: it looks back at the last commit instead of being moved by each."""
+        self._idle_timer = None
+        quiet = self._loop.time() - self._wrote_at
+        if self._away or self._jobs:
+            self._watch_idleness()
+        elif quiet < self._idle_seconds:
+            self._idle_timer = self._loop.call_later(self._idle_seconds - quiet, self._look_idle)
+        else:
+            self._hand_over(partial(self._writer.fold, "TRUNCATE"), self._emptied)
+
+    def _emptied(self, done: bool) -> None:
+        if not done:  # a reader was in the way
+            self._watch_idleness()
+
+
+def _ignore(_: Any) -> None:
+    pass
 
 
 def _nothing() -> Script[None]:

@@ -16,6 +16,7 @@ from tertulia.errors import DataFolderError, TertuliaError, Unavailable
 #: Seconds to wait for another process (the command line beside a running server).
 _BUSY_SECONDS: Final = 5.0
 BUSY_TIMEOUT: Final = f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000:.0f}"
+NO_TIMEOUT: Final = "PRAGMA busy_timeout=0"
 #: Below this many free bytes the folder counts as full: room for one write-ahead log.
 _MIN_FREE_BYTES: Final = 8 << 20
 _RETRY_AFTER: Final = 5.0
@@ -24,11 +25,14 @@ _DIALECT: Final = sqlite_dialect.dialect(paramstyle="qmark")
 
 # secure_delete: what is deleted is overwritten with zeros in the file, because "delete" is a
 #   promise to the user; old page images leave the write-ahead log at the next idle checkpoint.
+# synchronous: the engine syncs the write-ahead log itself, beside the commits (see `sync`).
+# wal_autocheckpoint: nor is that done within a commit.
 # temp_store: sorts and temporary indexes stay in memory, never in a file of their own.
 # journal_size_limit: after a burst the write-ahead log is cut back when it starts over.
 _WRITER_PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA wal_autocheckpoint=0",
     "PRAGMA secure_delete=ON",
     "PRAGMA temp_store=MEMORY",
     "PRAGMA foreign_keys=ON",
@@ -78,6 +82,27 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     )
 
 
+def open_log(path: Path) -> int:
+    """A descriptor of the write-ahead log, which lies there from the writer's opening to its
+    closing; the names of both files are on the disk from now on.
+
+    POSIX locks of a file end with any descriptor of it, but SQLite holds none on this one.
+    """
+    log = os.open(f"{path}-wal", os.O_RDWR | os.O_CLOEXEC)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return log
+
+
+def sync(log: int) -> None:
+    """Everything committed before is on the disk when this returns (as far as the system tells:
+    like SQLite by default, it does not ask macOS to empty the drive's own cache)."""
+    getattr(os, "fdatasync", os.fsync)(log)
+
+
 def run(connection: sqlite3.Connection, script: Script[T]) -> T:
     """Drive a script to its end, within the transaction that is open."""
     rows: Rows | None = None
@@ -104,6 +129,16 @@ def check_space(path: Path) -> None:
         raise _unavailable(path, "cannot be reached; see that it is mounted") from error
     if free < _MIN_FREE_BYTES:
         raise _unavailable(path, "is full; free some space")
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection holds what this one needs, for now."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def lost_writes(path: Path) -> Unavailable:
+    """The disk has not taken what was committed; what is on it only a new start can tell."""
+    return _unavailable(path, "failed to write; check the disk, then start Tertulia again")
 
 
 def meaning(error: sqlite3.Error, path: Path) -> TertuliaError | None:

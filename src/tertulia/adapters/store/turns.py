@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from tertulia.adapters.store.base import SqlBase
 from tertulia.adapters.store.journal import Unwritten
@@ -17,7 +18,7 @@ from tertulia.adapters.store.scripts.purge import Outlived
 from tertulia.adapters.store.scripts.records import opened
 from tertulia.adapters.store.scripts.submit import submit
 from tertulia.domain.admission import Limits
-from tertulia.domain.item import Item
+from tertulia.domain.item import Item, length_of
 from tertulia.domain.response import Usage
 from tertulia.domain.sent import Sent
 from tertulia.ports.turns import (
@@ -32,6 +33,9 @@ from tertulia.ports.turns import (
     Swept,
 )
 
+#: Characters beyond which sealing and writing an input or an answer is a heavy job.
+HEAVY: Final = 100_000
+
 
 class SqlTurns(SqlBase):
     """See `ports.turns.Turns`.
@@ -45,7 +49,8 @@ class SqlTurns(SqlBase):
         return await self._commit(
             lambda: submit(
                 submission, limits, now=self._clock(), sealer=sealer, journal=self._journal
-            )
+            ),
+            heavy=length_of(submission.input) > HEAVY,
         )
 
     async def claim(self, response_id: str, worker_id: str, lease_seconds: float) -> Claimed | None:
@@ -87,7 +92,8 @@ class SqlTurns(SqlBase):
             finished = await self._commit(
                 lambda: ending.finish(
                     outcome, limits, now=self._clock(), sealer=sealer, journal=self._journal
-                )
+                ),
+                heavy=length_of(outcome.output) > HEAVY,
             )
         except BaseException as error:
             unwritten.settle(error)
@@ -164,7 +170,9 @@ class SqlTurns(SqlBase):
 
     async def branch(self, user_id: str, response_id: str) -> Sequence[Node]:
         sealer = await self._sealer(user_id)
-        return await self._engine.read(lambda: reading.branch(response_id, sealer=sealer))
+        return await self._engine.read(
+            lambda: reading.branch(response_id, sealer=sealer), heavy=True
+        )
 
     async def find_items(self, user_id: str, item_ids: Sequence[str]) -> Mapping[str, Item]:
         if not item_ids:
@@ -194,7 +202,7 @@ class SqlTurns(SqlBase):
     ) -> int:
         now = self._clock()
         total = await self._engine.write(lambda: purge.forget_keys(now))
-        while expired := await self._engine.write(lambda: erase_expired(now)):
+        while expired := await self._engine.write(lambda: erase_expired(now), heavy=True):
             total += expired
         while True:
             found = await self._engine.read(
@@ -215,7 +223,9 @@ class SqlTurns(SqlBase):
         """One batch, each conversation and each feed in a transaction of its own."""
         erased = 0
         if found.ephemeral:
-            erased = await self._engine.write(lambda: purge.erase_ephemeral(found.ephemeral, now))
+            erased = await self._engine.write(
+                lambda: purge.erase_ephemeral(found.ephemeral, now), heavy=True
+            )
         for conversation_id, user_id in found.deleted:
             sealer = await self._sealer(user_id)
             erased += await self._engine.write(
@@ -225,8 +235,11 @@ class SqlTurns(SqlBase):
                     deleted_before=deleted_before,
                     now=now,
                     sealer=sealer,
-                )
+                ),
+                heavy=True,
             )
         for user_id in found.long_feeds:
-            erased += await self._engine.write(partial(purge.cut_feed, user_id, feed_history))
+            erased += await self._engine.write(
+                partial(purge.cut_feed, user_id, feed_history), heavy=True
+            )
         return erased

@@ -74,7 +74,7 @@ async def test_no_reader_sees_a_frame_before_its_commit(parts: Parts) -> None:
         busy.set()
         gate.wait()
 
-    stalled = parts.engine.write(stall)
+    stalled = parts.engine.write(stall, heavy=True)
     await asyncio.to_thread(busy.wait)
     appended = asyncio.ensure_future(parts.log.append(USER, RESPONSE, 1, run(3, start=1)))
     late = await parts.reader()

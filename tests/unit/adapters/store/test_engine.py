@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import resource
 import sqlite3
@@ -11,6 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from sqlalchemy import text
@@ -66,7 +68,7 @@ async def held_up(engine: SqliteEngine) -> AsyncIterator[None]:
         busy.set()
         gate.wait()
 
-    engine.write(wait)
+    engine.write(wait, heavy=True)
     await asyncio.to_thread(busy.wait)
     try:
         yield
@@ -168,7 +170,7 @@ async def test_a_reader_sees_one_state_and_cannot_write(engine: SqliteEngine) ->
         go_on.wait()
         return first, (yield from ids())
 
-    reading = engine.read(twice)
+    reading = engine.read(twice, heavy=True)
     await asyncio.to_thread(looked.wait)
     await engine.write(put(1))
     go_on.set()
@@ -191,19 +193,126 @@ async def test_closing_finishes_what_was_begun(path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == [path.name], "the log was folded in"
 
 
-@pytest.mark.parametrize("durable", [True, False])
-async def test_any_durable_job_syncs_its_group(engine: SqliteEngine, durable: bool) -> None:
-    level = Statement(text("PRAGMA synchronous"))
+class Disk:
+    """Takes the place of the system's syncing: it is done, or fails, when the test says so."""
 
-    def ask() -> Script[int]:
-        ((found,),) = yield level, {}
-        return int(found)
+    def __init__(self) -> None:
+        self.asked = threading.Semaphore(0)
+        self._answers: SimpleQueue[OSError | None] = SimpleQueue()
 
+    def __call__(self, _: int) -> None:
+        self.asked.release()
+        error = self._answers.get()
+        if error is not None:
+            raise error
+
+    async def wait(self) -> None:
+        await asyncio.to_thread(self.asked.acquire)
+
+    def answer(self, error: OSError | None = None) -> None:
+        self._answers.put(error)
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+@pytest.fixture
+async def synced(path: Path, disk: Disk) -> AsyncIterator[SqliteEngine]:
+    engine = SqliteEngine(path, sync=disk)
+    await engine.start()
+    await engine.write(lambda: say(CREATE), durable=False)
+    yield engine
+    for _ in range(9):  # whatever a test that failed has left waiting
+        disk.answer()
+    await engine.close()
+
+
+async def test_what_is_durable_is_told_of_when_the_disk_has_it(
+    synced: SqliteEngine, disk: Disk
+) -> None:
+    told: list[int] = []
+    durable = synced.write(put(1), on_commit=told.append)
+    after = synced.write(put(2), durable=False, on_commit=told.append)
+    passing = synced.write(put(3), durable=False, overtakes=True, on_commit=told.append)
+    await passing
+    await disk.wait()
+    assert told == [3]
+    assert not durable.done()
+    assert not after.done()
+    assert await synced.read(ids) == [1, 2, 3]
+    disk.answer()
+    assert (await durable, await after) == (1, 2)
+    assert told == [3, 1, 2]
+
+
+async def test_one_sync_serves_all_that_were_committed_before_it(
+    synced: SqliteEngine, disk: Disk
+) -> None:
+    first = synced.write(put(1))
+    await disk.wait()
+    others = [synced.write(put(n)) for n in range(2, 10)]
+    last = synced.write(put(10), durable=False, overtakes=True)
+    await last
+    assert not any(other.done() for other in others)
+    disk.answer()
+    await first
+    await disk.wait()
+    disk.answer()
+    assert await asyncio.gather(*others) == list(range(2, 10))
+    assert not disk.asked.acquire(blocking=False)
+
+
+async def test_a_disk_that_loses_writes_is_believed_no_more(
+    synced: SqliteEngine, disk: Disk
+) -> None:
+    told: list[int] = []
+    first = synced.write(put(1), on_commit=told.append)
+    await disk.wait()
+    second = synced.write(put(2), on_commit=told.append)
+    await synced.write(put(3), durable=False, overtakes=True)
+    disk.answer(OSError(errno.EIO, "Input/output error"))
+    for write in (first, second, synced.write(put(4), on_commit=told.append)):
+        with pytest.raises(Unavailable, match="check the disk, then start Tertulia again"):
+            await write
+    assert told == []
+    with pytest.raises(Unavailable, match="check the disk"):
+        await synced.ping()
+
+
+async def test_closing_waits_for_the_disk(path: Path, disk: Disk) -> None:
+    engine = SqliteEngine(path, sync=disk)
+    await engine.start()
+    created = engine.write(lambda: say(CREATE))
+    closing = asyncio.create_task(engine.close())
+    await disk.wait()
+    assert not closing.done()
+    disk.answer()
+    await closing
+    await created
+
+
+async def test_heavy_jobs_leave_the_loop_free(engine: SqliteEngine) -> None:
     async with held_up(engine):
-        engine.write(put(1), durable=False)
-        asked = engine.write(ask, durable=False)
-        engine.write(put(2), durable=durable)
-    assert await asked == (2 if durable else 1)
+        waiting = engine.write(put(1))
+        assert await engine.read(ids) == []
+    assert await waiting == 1
+
+
+async def test_commits_go_on_while_the_log_is_folded(path: Path) -> None:
+    """So many commits, and so large, that the log is folded beside them, then with all waiting."""
+    engine = SqliteEngine(path)
+    await engine.start()
+    await engine.write(lambda: say(CREATE))
+    for first in range(0, 2000, 10):
+        body = b"x" * 20_000
+        await asyncio.gather(
+            *(engine.write(put(n, body), durable=False) for n in range(first, first + 10))
+        )
+    assert len(await engine.read(ids)) == 2000
+    await engine.close()
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 async def test_an_idle_writer_empties_the_write_ahead_log(path: Path) -> None:
