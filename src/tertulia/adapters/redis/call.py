@@ -70,6 +70,13 @@ def into(future: asyncio.Future[Any]) -> Callable[[Any], None]:
     return done
 
 
+def innermost(said: str) -> str:
+    """The error itself: up to Redis 6.2 one within a script stands at the end of another."""
+    if said.startswith("ERR Error running script"):
+        return said.rpartition(": -")[2]
+    return said
+
+
 def meaning(setting: str, said: str) -> Unavailable:
     """Never the text itself: it may repeat arguments."""
     code = said.partition(" ")[0]

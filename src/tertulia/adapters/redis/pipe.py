@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import hiredis
 
-from tertulia.adapters.redis.call import Call, meaning
+from tertulia.adapters.redis.call import Call, innermost, meaning
 from tertulia.adapters.redis.wire import Wire, pack
 from tertulia.errors import TertuliaError, Unavailable
 
@@ -119,7 +119,7 @@ class Pipe:
         call = self._flight.popleft()
         if call is not None:
             if isinstance(reply, hiredis.ReplyError):
-                self._refused(call, str(reply))
+                self._refused(call, innermost(str(reply)))
             else:
                 call.done(reply)
         if not self._flight:
