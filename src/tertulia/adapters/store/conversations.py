@@ -28,13 +28,10 @@ class SqlConversations(SqlBase):
         idempotency: Idempotency | None = None,
     ) -> Conversation:
         sealer = await self._sealer(conversation.user_id)
-        # An empty one becomes durable with the first message in it: before, nothing is lost.
-        empty = not (items or idempotency or conversation.title or conversation.metadata)
         return await self._commit(
             lambda: conversations.create(
                 conversation, items, idempotency, now=self._clock(), sealer=sealer
             ),
-            durable=not empty,
             heavy=bool(items),
         )
 
