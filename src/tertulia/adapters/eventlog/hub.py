@@ -151,7 +151,9 @@ class _Beginning:
         self._size = 0
 
     def extend(self, frames: Sequence[Frame]) -> bool:
-        """False: it has become too long."""
+        """False: it has become too long, or lacks a frame."""
+        if self.frames and not follows(self.frames[-1].sequence_number, frames[0]):
+            return False
         self.frames += frames
         self._size += sum(map(_cost, frames))
         return self._size <= _BEGINNING_BYTES

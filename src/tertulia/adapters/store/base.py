@@ -45,10 +45,17 @@ class SqlBase:
         return None if keys is None else Sealer(user_id, keys, self._cipher)
 
     async def _commit(
-        self, make: Callable[[], Script[Committed[T]]], *, durable: bool = True, heavy: bool = False
+        self,
+        make: Callable[[], Script[Committed[T]]],
+        *,
+        durable: bool = True,
+        overtakes: bool = False,
+        heavy: bool = False,
     ) -> T:
         """Run a script that leaves something to tell."""
-        done = await self._engine.write(make, durable=durable, on_commit=self._tell, heavy=heavy)
+        done = await self._engine.write(
+            make, durable=durable, on_commit=self._tell, overtakes=overtakes, heavy=heavy
+        )
         return done.value
 
     def _tell(self, done: Committed[T]) -> None:

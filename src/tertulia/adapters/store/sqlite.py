@@ -119,9 +119,12 @@ class SqliteEngine:
         if self._lost or not self._open:
             future.set_exception(self._refusal())
             return future
-        if not self._jobs and not self._away:
+        if not (overtakes or self._jobs or self._away):
             self._loop.call_soon(self._turn)
         self._jobs.append(Job(make, future, durable, on_commit, overtakes, heavy))
+        if overtakes:
+            # Many appends at once, or what a first word waits for: no need to gather more.
+            self._turn()
         return future
 
     def read(self, make: Callable[[], Script[T]], *, heavy: bool = False) -> asyncio.Future[T]:

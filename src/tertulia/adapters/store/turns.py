@@ -64,6 +64,7 @@ class SqlTurns(SqlBase):
                 journal=self._journal,
             ),
             durable=self._journal is None,
+            overtakes=self._journal is not None,
         )
         if taken is None:
             return None
