@@ -31,6 +31,16 @@ def unprivileged(wanted: str) -> str:
     return wanted
 
 
+def as_user(user: str) -> list[str]:
+    """What to put before a command to run it as ``user``, when the tests run as root: it becomes
+    that command, so that it is the command that is waited for when it is killed."""
+    if os.geteuid() != 0:
+        return []
+    found = pwd.getpwnam(user)
+    ids = (f"--reuid={found.pw_uid}", f"--regid={found.pw_gid}", "--clear-groups")
+    return ["setpriv", *ids, "--"]
+
+
 @contextmanager
 def service_folder(user: str) -> Iterator[Path]:
     """A folder that ``user`` may write to, when the tests run as root."""

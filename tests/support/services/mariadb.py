@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pymysql
 import pytest
-from tests.support.services.apart import apart, service_folder, unprivileged
+from tests.support.services.apart import apart, as_user, service_folder, unprivileged
 from tests.support.services.process import Service, free_port, program
 
 from tertulia.adapters.store.schema import metadata
@@ -65,6 +65,7 @@ class MariaDB(Service):
 
     def make(self) -> None:
         command = [
+            *as_user(_SYSTEM_USER),
             program("mariadb-install-db"),
             "--no-defaults",
             f"--datadir={self._data}",
@@ -73,8 +74,6 @@ class MariaDB(Service):
             "--innodb-flush-method=nosync",
             "--innodb-log-file-size=16M",
         ]
-        if os.geteuid() == 0:
-            command = ["runuser", "-u", _SYSTEM_USER, "--", *command]
         subprocess.run(command, check=True, capture_output=True, cwd=self.folder)
 
     def _accepts(self) -> bool:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 import pytest
-from tests.support.services.apart import apart, service_folder, unprivileged
-from tests.support.services.process import Service, free_port, missing
+from tests.support.services.apart import apart, as_user, service_folder, unprivileged
+from tests.support.services.process import STOPPED, Service, free_port, missing
 
 #: Whom the server runs as when the tests run as root.
 _SYSTEM_USER: Final = unprivileged("postgres")
@@ -56,6 +56,7 @@ class Postgres(Service):
         super().__init__(
             "postgres",
             [
+                *as_user(_SYSTEM_USER),
                 str(self._programs / "postgres"),
                 *("-D", str(self._data), "-p", str(port), "-h", "127.0.0.1", "-k", str(folder)),
                 *settings,
@@ -63,32 +64,39 @@ class Postgres(Service):
             folder,
             port=port,
             ready=self._accepts,
-            user=_SYSTEM_USER,
         )
         self._numbers = count(1)
         self._template: str | None = None
 
     def make(self) -> None:
         command = [
+            *as_user(_SYSTEM_USER),
             str(self._programs / "initdb"),
             *("-D", str(self._data), "-A", "trust", "-U", SUPERUSER),
             *("--no-sync", "-E", "UTF8", "--locale=C.UTF-8"),
         ]
-        if os.geteuid() == 0:
-            command = ["runuser", "-u", _SYSTEM_USER, "--", *command]
         subprocess.run(command, check=True, capture_output=True, cwd=self.folder)
         (self._data / "pg_hba.conf").write_text(_HBA)
 
     def _accepts(self) -> bool:
-        asked = subprocess.run(
-            [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)],
-            check=False,
-        )
+        at = ("-h", "127.0.0.1", "-p", str(self.port), "-U", SUPERUSER)
+        asked = subprocess.run([str(self._programs / "pg_isready"), "-q", *at], check=False)
         return asked.returncode == 0
 
     def stop(self, kind: signal.Signals = signal.SIGINT) -> None:
         # At once: asked by SIGTERM it waits for its clients.
         super().stop(kind)
+        # Its children are in sessions of their own; they end when they see that it is gone.
+        deadline = time.monotonic() + STOPPED
+        while self._lives() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def _lives(self) -> bool:
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if (process / "cwd").readlink() == self._data:
+                    return True
+        return False
 
     def url(self, database: str = "postgres", user: str = SUPERUSER) -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
