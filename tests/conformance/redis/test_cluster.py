@@ -86,10 +86,22 @@ async def streamed(
 async def test_a_slot_moves_to_another_server(
     open_node: OpenNode, own_cluster: RedisCluster
 ) -> None:
+    """Nothing is refused meanwhile, so a writer need not send anything again."""
     here, there = await open_node(own_cluster.url), await open_node(own_cluster.url)
     slot = Slot(own_cluster)
-    got = await streamed(here, there, slot.begin_move, slot.move_keys, slot.end_move)
-    assert got == FRAMES
+    reader = Patient(there)
+    reading = asyncio.create_task(reader.until_end())
+    await here.open(USER, RESPONSE, 1)
+    await here.append(USER, RESPONSE, 1, FRAMES[:20])
+    await seen(reader, 20)
+    at = 20
+    for move in (slot.begin_move, slot.move_keys, slot.end_move):
+        await asyncio.to_thread(move)
+        for frame in FRAMES[at : at + 20]:
+            await here.append(USER, RESPONSE, 1, [frame])
+        at += 20
+    await here.append(USER, RESPONSE, 1, FRAMES[at:])
+    assert await reading == FRAMES
     assert await everything(here) == FRAMES
 
 

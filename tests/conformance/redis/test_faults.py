@@ -61,6 +61,20 @@ async def test_every_reader_sees_each_frame_once(
     assert await everything(here) == END
 
 
+async def test_a_script_that_was_forgotten_is_sent_again_before_what_came_after(
+    open_node: OpenNode, own_redis: RedisServer
+) -> None:
+    log = await open_node(own_redis.url)
+    await log.open(USER, RESPONSE, 1)
+    own_redis.cli("SCRIPT", "FLUSH")
+    under_way = []
+    for frame in run(5):
+        under_way.append(log.append(USER, RESPONSE, 1, [frame]))
+        await asyncio.sleep(0)  # the first is sent, the others wait for it
+    await asyncio.gather(*under_way)
+    assert await everything(log) == run(5)
+
+
 async def test_a_replica_that_lacks_the_latest_frames_gets_them_again(
     open_node: OpenNode, redis_pair: RedisPair
 ) -> None:
@@ -92,6 +106,8 @@ async def test_a_log_that_nobody_restores_has_lost_its_position(
     reader = Reader(log)
     await log.open(USER, RESPONSE, 1)
     await log.append(USER, RESPONSE, 1, run(2))
+    frames = log._place(RESPONSE).frames
+    await until(lambda: redis_pair.replica.cli("XLEN", frames) == "1")
     await asyncio.to_thread(lambda: redis_pair.replica.cli("REPLICAOF", "NO", "ONE"))
     await log.append(USER, RESPONSE, 1, run(2, start=2))
     await reader.open()

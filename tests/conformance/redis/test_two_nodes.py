@@ -113,6 +113,29 @@ async def test_readers_of_another_node_see_exactly_the_log(
         assert await task == written[0 if after is None else after + 1 :]
 
 
+async def test_a_reader_listens_before_it_reads(
+    open_node: OpenNode, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = await open_node(redis_server.url)
+    listens, follow = asyncio.Event(), log._channels.follow
+
+    async def late(channel: str) -> None:
+        await listens.wait()
+        await follow(channel)
+
+    monkeypatch.setattr(log._channels, "follow", late)
+    reader = Reader(log)
+    joining = asyncio.create_task(reader.open())
+    other = await open_node(redis_server.url)
+    await other.open(USER, RESPONSE, 1)
+    await other.append(USER, RESPONSE, 1, run(3))
+    assert not joining.done()
+    listens.set()
+    await joining
+    assert await reader.look() == run(3)
+    reader.place.close()
+
+
 async def test_nothing_is_listened_to_that_nobody_reads(
     open_node: OpenNode, redis_server: RedisServer
 ) -> None:

@@ -109,7 +109,7 @@ class RedisEventLog:
         await self._servers.start()
         probe = self._place("probe")
         await self._servers.try_out(
-            probe.log, [3, *probe.keys, self._node], script=self._scripts.drop
+            probe.log, [2, *probe.keys, self._node, probe.channel], script=self._scripts.drop
         )
 
     async def check(self) -> None:
@@ -136,7 +136,7 @@ class RedisEventLog:
         place = self._place(response_id)
         word, told = await self._servers.ask(
             place.log,
-            [2, place.log, place.frames, user_id, attempt, self._lives],
+            [2, *place.keys, user_id, attempt, self._lives],
             script=self._scripts.open,
         )
         if word != b"held":
@@ -194,7 +194,9 @@ class RedisEventLog:
 
     async def _drop(self, response_id: str) -> None:
         place = self._place(response_id)
-        await self._servers.ask(place.log, [3, *place.keys, self._node], script=self._scripts.drop)
+        await self._servers.ask(
+            place.log, [2, *place.keys, self._node, place.channel], script=self._scripts.drop
+        )
         self._erased(response_id)
 
     async def _purge(self, key: str, enough: int) -> int:
@@ -202,7 +204,7 @@ class RedisEventLog:
         place = self._place(response_id)
         erased: int = await self._servers.ask(
             place.log,
-            [3, *place.keys, self._node, self._lives, self._lives_ended, enough],
+            [2, *place.keys, self._node, self._lives, self._lives_ended, enough, place.channel],
             script=self._scripts.purge,
         )
         if erased:

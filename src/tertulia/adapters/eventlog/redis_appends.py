@@ -52,7 +52,7 @@ class Append:
         number = first.sequence_number
         capped = any(frame.kind.endswith(".delta") for frame in self.frames)
         args: list[Arg] = [
-            3,
+            2,
             *self.place.keys,
             sealer.user_id,
             self.attempt,
@@ -65,6 +65,7 @@ class Append:
             lives,
             node,
             self.place.seal(sealer, last.sequence_number, pack(self.frames)),
+            self.place.channel,
         ]
         if len(self._runs) > 2:
             args += self._runs

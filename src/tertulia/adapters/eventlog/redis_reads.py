@@ -32,8 +32,8 @@ class Place:
         self.channel = stem + "tail"
 
     @property
-    def keys(self) -> tuple[str, str, str]:
-        return self.log, self.frames, self.channel
+    def keys(self) -> tuple[str, str]:
+        return self.log, self.frames
 
     def seal(self, sealer: Sealer, last: int, packed: bytes) -> bytes:
         """The value of the entry whose last frame has this number."""

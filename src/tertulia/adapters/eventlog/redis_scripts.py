@@ -5,6 +5,9 @@
 ``frames`` is a stream of one entry an append: frames packed and sealed as one value, under the
 number of the last of them. An append that repeats frames is stored as it came, so readers of the
 stream drop what they have. What is published is the writing node, the number, and that value.
+
+The channel is no key: while a slot moves, a script is run where all its keys are, and a channel is
+nowhere.
 """
 
 from __future__ import annotations
@@ -23,10 +26,11 @@ NODE: Final = 16
 _SHARDED: Final = "(redis.REDIS_VERSION_NUM and 'SPUBLISH' or 'PUBLISH')"
 _PLAIN: Final = "'PUBLISH'"
 
-#: KEYS log, frames, channel. ARGV 1 user, 2 attempt, 3 first number, 4 the number that it
+#: KEYS log, frames. ARGV 1 user, 2 attempt, 3 first number, 4 the number that it
 #: follows, 5 last number, 6 whether it is a beginning, 7 ends, 8 bytes allowed (0: any),
-#: 9 milliseconds to live, 10 node, 11 value, then first and last of each run within the frames
-#: where there is more than one. Gives whether a cancellation was asked for, or a refusal.
+#: 9 milliseconds to live, 10 node, 11 value, 12 channel, then first and last of each run within
+#: the frames where there is more than one. Gives whether a cancellation was asked for, or a
+#: refusal.
 _APPEND: Final = """
 local log = redis.call('HMGET', KEYS[1], 'user', 'attempt', 'last', 'ended', 'cancel', 'bytes')
 if log[1] ~= ARGV[1] then return {'gone'} end
@@ -42,8 +46,8 @@ if not held then
 elseif first > held then
   fits = tonumber(ARGV[4]) == held
 else
-  fits = #ARGV == 11
-  for run = 12, #ARGV, 2 do
+  fits = #ARGV == 12
+  for run = 13, #ARGV, 2 do
     fits = fits or (tonumber(ARGV[run]) <= held and held <= tonumber(ARGV[run + 1]))
   end
 end
@@ -51,7 +55,7 @@ if not fits then
   if ARGV[7] == '1' and (not held or first > held) then
     -- Whoever wrote the frames before has done so and left: the log can never be whole again.
     redis.call('DEL', KEYS[1], KEYS[2])
-    redis.call(PUBLISH, KEYS[3], ARGV[10] .. '-:')
+    redis.call(PUBLISH, ARGV[12], ARGV[10] .. '-:')
     return {'gone'}
   end
   return {'gap', held or -1}
@@ -69,7 +73,7 @@ redis.call('HSET', KEYS[1], 'attempt', ARGV[2], 'last', ARGV[5], 'bytes', bytes)
 if ARGV[7] == '1' then redis.call('HSET', KEYS[1], 'ended', '1') end
 redis.call('PEXPIRE', KEYS[1], ARGV[9])
 redis.call('PEXPIRE', KEYS[2], ARGV[9])
-redis.call(PUBLISH, KEYS[3], ARGV[10] .. ARGV[5] .. ':' .. ARGV[11])
+redis.call(PUBLISH, ARGV[12], ARGV[10] .. ARGV[5] .. ':' .. ARGV[11])
 return cancel
 """
 
@@ -98,22 +102,23 @@ if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'cancel',
 return 0
 """
 
-#: KEYS log, frames, channel. ARGV node. Gives whether there was a log.
+#: KEYS log, frames. ARGV node, channel. Gives whether there was a log.
 _DROP: Final = """
 local there = redis.call('DEL', KEYS[1], KEYS[2])
-redis.call(PUBLISH, KEYS[3], ARGV[1] .. '-:')
+redis.call(PUBLISH, ARGV[2], ARGV[1] .. '-:')
 return there
 """
 
-#: KEYS log, frames, channel. ARGV 1 node, 2 and 3 milliseconds that a log lives after its last
-#: write while it runs and when it has ended, 4 milliseconds since then that are enough.
+#: KEYS log, frames. ARGV 1 node, 2 and 3 milliseconds that a log lives after its last
+#: write while it runs and when it has ended, 4 milliseconds since then that are enough,
+#: 5 channel.
 _PURGE: Final = """
 local left = redis.call('PTTL', KEYS[1])
 if left < 0 then return 0 end
 local lives = tonumber(redis.call('HEXISTS', KEYS[1], 'ended') == 1 and ARGV[3] or ARGV[2])
 if lives - left < tonumber(ARGV[4]) then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2])
-redis.call(PUBLISH, KEYS[3], ARGV[1] .. '-:')
+redis.call(PUBLISH, ARGV[5], ARGV[1] .. '-:')
 return 1
 """
 

@@ -14,6 +14,8 @@ from tertulia.errors import TertuliaError, Unavailable
 MOST_REDIRECTS: Final = 5
 #: Code of the error of a user who lacks a permission.
 NOT_PERMITTED: Final = "not_permitted"
+#: Code of the error of a command whose keys are on the way to another server.
+ON_THE_WAY: Final = "keys_on_the_way"
 
 
 class Script:
@@ -86,6 +88,8 @@ def meaning(setting: str, said: str) -> Unavailable:
             "channels that begin with the prefix, and the commands +@all -@admin -@dangerous",
             code=NOT_PERMITTED,
         )
+    if code == "TRYAGAIN":
+        return Unavailable(f"{setting}: a slot of the cluster is being moved", code=ON_THE_WAY)
     reason = {
         "OOM": "is full (maxmemory); its writes are refused",
         "READONLY": "has become a replica",

@@ -8,7 +8,14 @@ from contextlib import suppress
 from typing import Any, Final
 
 from tertulia.adapters.redis.address import Address, Place, parse
-from tertulia.adapters.redis.call import MOST_REDIRECTS, NOT_PERMITTED, Call, Script, into
+from tertulia.adapters.redis.call import (
+    MOST_REDIRECTS,
+    NOT_PERMITTED,
+    ON_THE_WAY,
+    Call,
+    Script,
+    into,
+)
 from tertulia.adapters.redis.pipe import Pipe
 from tertulia.adapters.redis.slots import SLOTS, read_redirect, read_slots, slot_of
 from tertulia.adapters.redis.wire import Arg, Wire, connect, pack
@@ -92,9 +99,17 @@ class Servers:
         """
         if not self._looked:
             await self.look()
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.send(key, args, into(future), script=script, lane=lane)
-        return await future
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._within
+        while True:
+            future: asyncio.Future[Any] = loop.create_future()
+            self.send(key, args, into(future), script=script, lane=lane)
+            try:
+                return await future
+            except Unavailable as error:
+                if error.code != ON_THE_WAY or loop.time() > deadline:
+                    raise
+                await asyncio.sleep(_LOOK_AGAIN)
 
     async def try_out(self, key: str, args: Sequence[Arg], *, script: Script) -> None:
         """Ask what will be asked, to see whether we may.
