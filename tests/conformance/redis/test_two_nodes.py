@@ -116,7 +116,8 @@ async def test_readers_of_another_node_see_exactly_the_log(
 async def test_a_reader_listens_before_it_reads(
     open_node: OpenNode, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = await open_node(redis_server.url)
+    log, other = await open_node(redis_server.url), await open_node(redis_server.url)
+    assert await everything(log) == []  # all connections are made
     listens, follow = asyncio.Event(), log._channels.follow
 
     async def late(channel: str) -> None:
@@ -126,13 +127,13 @@ async def test_a_reader_listens_before_it_reads(
     monkeypatch.setattr(log._channels, "follow", late)
     reader = Reader(log)
     joining = asyncio.create_task(reader.open())
-    other = await open_node(redis_server.url)
     await other.open(USER, RESPONSE, 1)
-    await other.append(USER, RESPONSE, 1, run(3))
+    for number in range(20):
+        await other.append(USER, RESPONSE, 1, run(1, start=number))
     assert not joining.done()
     listens.set()
     await joining
-    assert await reader.look() == run(3)
+    assert await reader.look() == run(20)
     reader.place.close()
 
 
