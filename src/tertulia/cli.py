@@ -107,6 +107,8 @@ def serve(
     open_browser: bool,
 ) -> None:
     """Run the whole server in this process."""
+    # structlog loads Rich wherever it finds it, for tracebacks that we do not print: 4 MB.
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     # Nothing that is imported and built on the way is garbage, and to look through it again and
     # again was a tenth of the start; the server turns collection on once it listens.
     gc.disable()
