@@ -22,7 +22,7 @@ from aio_pika.abc import (
     AbstractIncomingMessage,
     AbstractQueue,
 )
-from aio_pika.exceptions import AuthenticationError, ProbableAuthenticationError
+from aio_pika.exceptions import AuthenticationError, InvalidFrameError, ProbableAuthenticationError
 from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed, ConnectionNotAllowed
 
 from tertulia.adapters.queue.broker import (
@@ -113,8 +113,11 @@ class _Amqp:
             )
         except (AuthenticationError, ProbableAuthenticationError) as error:
             raise self._refused("refuses the user name or password") from error
-        except ConnectionNotAllowed as error:
-            raise self._refused("does not let this user into the virtual host") from error
+        except (ConnectionNotAllowed, InvalidFrameError) as error:
+            # aiormq does not expect to be turned away while it opens the virtual host.
+            raise self._refused(
+                "does not let this user into the virtual host, or has none of that name"
+            ) from error
         except ChannelAccessRefused as error:
             raise self._refused(
                 f"does not let this user declare and use {self._name}*; grant it configure, "

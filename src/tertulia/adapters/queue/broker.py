@@ -213,10 +213,11 @@ class BrokerQueue:
             pump.add_done_callback(lambda _: self._trouble.set())
             try:
                 error = await self._watch(pump)
+                self.up.clear()
+                self._went(error)
             finally:
                 self.up.clear()
                 await _end(pump)
-            self._went(error)
             await self._leave()
             await self._rest()
 
@@ -230,8 +231,8 @@ class BrokerQueue:
                 if first and isinstance(error, Misconfigured):
                     self._mistake = error
                 self._went(error)
-                self._tried.set()
                 await self._leave()
+                self._tried.set()
                 await self._rest()
             else:
                 break

@@ -21,11 +21,13 @@ from aiokafka import (  # type: ignore[import-untyped]
     errors,
 )
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # type: ignore[import-untyped]
+from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]
 from aiokafka.helpers import create_ssl_context  # type: ignore[import-untyped]
 
 from tertulia.adapters.queue.broker import POLL, BrokerQueue, Delivery, Tuning, check_names
 from tertulia.errors import Misconfigured
 
+DEFAULT_PORT = 9092
 SCHEMES = ("kafka", "kafka+ssl")
 #: Milliseconds that joining the group may take: the broker waits for all who were in it.
 REBALANCE = 30_000
@@ -123,6 +125,8 @@ class _Kafka:
     async def connect(self) -> None:
         self._committed = {}
         try:
+            if "sasl_mechanism" in self._options:
+                await self._show_password()
             await self._prepare()
             self._producer = AIOKafkaProducer(acks="all", **self._options)
             await self._producer.start()
@@ -139,6 +143,25 @@ class _Kafka:
             ) from error
         except errors.InvalidReplicationFactorError as error:
             raise self._refused("has fewer brokers than the topic shall have replicas") from error
+
+    async def _show_password(self) -> None:
+        """The clients below say of a refusal only that they found no server."""
+        options = {**self._options}
+        del options["bootstrap_servers"]
+        for server in self.where.split(","):
+            host, _, port = server.rpartition(":")
+            connection = AIOKafkaConnection(
+                host or port, int(port) if host else DEFAULT_PORT, **options
+            )
+            try:
+                await connection.connect()
+            except KeyError as error:  # SCRAM's refusal, which lacks what its success holds
+                raise errors.SaslAuthenticationFailed from error
+            except (OSError, errors.KafkaConnectionError):
+                continue
+            finally:
+                connection.close()
+            return
 
     async def _prepare(self) -> None:
         admin = AIOKafkaAdminClient(**self._options)

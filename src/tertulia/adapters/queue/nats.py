@@ -11,7 +11,6 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-import nats
 from nats import errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -84,7 +83,9 @@ class _Nats:
     async def connect(self) -> None:
         self._taking = None
         try:
-            self._client = await nats.connect(
+            # Ours before it is connected, so that half a connection is closed too.
+            self._client = Client()
+            await self._client.connect(
                 self._servers,
                 name=self._stream,
                 # Coming back is one business for all brokers, and not the client's.
@@ -141,6 +142,7 @@ class _Nats:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+            await asyncio.sleep(0)  # its last task has been cancelled, and not yet ended
 
     async def check(self) -> None:
         assert self._js is not None

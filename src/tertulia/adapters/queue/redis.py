@@ -83,10 +83,8 @@ class _Redis:
             self._reader = _client(self._address, place, self._url, POLL + timeout)
             await self._client.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
         except (errors.AuthenticationError, errors.NoPermissionError) as error:
-            raise self._refused("refuses the user name or password") from error
+            raise self._refused("lets nobody in with this user name and password") from error
         except errors.ResponseError as error:
-            if str(error).startswith("NOAUTH"):
-                raise self._refused("wants a user name and password") from error
             if str(error).startswith("WRONGTYPE"):
                 raise self._refused(f"uses the key {self._stream} for something else") from error
             if not str(error).startswith("BUSYGROUP"):  # it is there
