@@ -176,12 +176,14 @@ class _Amqp:
         )
 
     async def fetch(self, most: int) -> Sequence[Delivery]:
-        queue = self._taking or await self._begin_taking()
-        while len(self._idle) < most:
-            self._consumers += 1
-            tag = f"worker-{self._consumers}"
-            self._idle.add(tag)
-            await queue.consume(self._arrive, consumer_tag=tag)
+        # A quorum queue without a leader, just after a restart, may leave this without an answer.
+        async with asyncio.timeout(self._tuning.timeout):
+            queue = self._taking or await self._begin_taking()
+            while len(self._idle) < most:
+                self._consumers += 1
+                tag = f"worker-{self._consumers}"
+                self._idle.add(tag)
+                await queue.consume(self._arrive, consumer_tag=tag)
         try:
             async with asyncio.timeout(POLL):
                 messages = [await self._arrived.get()]
