@@ -20,7 +20,7 @@ from tertulia.adapters.sealing import AesGcmCipher
 from tertulia.adapters.store.migrations import is_prepared, prepare_sqlite
 from tertulia.adapters.store.sql import SqlStore
 from tertulia.adapters.store.sqlite import SqliteEngine
-from tertulia.bootstrap.steering import limits_of, timing_of
+from tertulia.bootstrap.steering import limits_of, pace_of, timing_of
 from tertulia.conversations import ConversationService
 from tertulia.errors import Misconfigured
 from tertulia.ports.embedding import Embedding
@@ -145,6 +145,7 @@ async def node(
             models=models,
             limits=limits_of(settings),
             timing=timing_of(settings),
+            pace=pace_of(settings),
             judge=judge,
         )
         services = await _services(settings, kept, parts, draining)

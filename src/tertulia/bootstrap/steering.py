@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tertulia.domain.admission import Limits
 from tertulia.settings import Settings
+from tertulia.turns.pace import Pace
 from tertulia.turns.parts import Timing
 
 
@@ -13,6 +14,10 @@ def limits_of(settings: Settings) -> Limits:
         waiting=settings.limits.waiting_per_user,
         capacity=settings.turns.slots,
     )
+
+
+def pace_of(settings: Settings) -> Pace:
+    return Pace(settings.turns.flush_ms / 1000, settings.turns.flushes_per_second)
 
 
 def timing_of(settings: Settings) -> Timing:
@@ -25,7 +30,6 @@ def timing_of(settings: Settings) -> Timing:
         running=turns.running_seconds,
         cancel_check=turns.cancel_check_seconds,
         reader_recheck=turns.reader_recheck_seconds,
-        flush=turns.flush_ms / 1000,
         flush_bytes=turns.flush_bytes,
         grace=turns.grace_seconds,
         log_retention=turns.log_retention_seconds,

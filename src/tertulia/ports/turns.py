@@ -171,9 +171,7 @@ class Turns(Protocol):
         """
         ...
 
-    async def claim(
-        self, response_id: str, worker_id: str, lease_seconds: float
-    ) -> Claimed | None:
+    async def claim(self, response_id: str, worker_id: str, lease_seconds: float) -> Claimed | None:
         """Take an admitted, unleased response: attempt + 1, status ``in_progress``, a lease.
 
         None when there is nothing to do: unknown, terminal, not admitted, or leased by another.

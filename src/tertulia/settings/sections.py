@@ -114,6 +114,11 @@ class Turns(Section):
     flush_ms: PositiveFloat = Field(
         30, description="Streamed text is written at the latest this many milliseconds late."
     )
+    flushes_per_second: PositiveFloat = Field(
+        4000,
+        description="How often a process writes streamed text, all answers together; with more "
+        "than fit into flush_ms, each is written less often, and more at once.",
+    )
     flush_bytes: PositiveInt = Field(
         256, description="Streamed text is written at once when this many bytes are waiting."
     )

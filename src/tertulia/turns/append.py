@@ -11,13 +11,10 @@ from tertulia.domain.frame import Frame
 from tertulia.domain.response import Response
 from tertulia.errors import Fenced, Unavailable
 from tertulia.ports.eventlog import Appended, EventLog
+from tertulia.turns.pace import TIMER_RESOLUTION, Pace
 
 #: Seconds between tries while the log does not answer: first, and at most.
 RETRY_FIRST, RETRY_MOST = 0.1, 5.0
-#: Moments within an interval at which texts are flushed.
-BEATS = 3
-#: Seconds by which a timer of the event loop may be early: uvloop counts milliseconds.
-TIMER_RESOLUTION = 0.001
 #: Deltas' worth of text that may wait for the delta before to be written.
 HELD = 16
 #: Appends under way beyond which the model is read no further.
@@ -29,10 +26,9 @@ Key = tuple[str, int]
 
 
 class Coalescer:
-    """Gathers text of one kind into deltas: the first at once, then at most ``interval`` seconds
-    after the last flush or at ``max_bytes`` of UTF-8, whichever is sooner.
+    """Gathers text of one kind into deltas: the first at once, then when ``pace`` says so or at
+    ``max_bytes`` of UTF-8, whichever is sooner. `end` must end it.
 
-    All coalescers of a process flush on the same beats, so that one write serves many answers.
     While ``busy`` says that the delta before is still being written, text waits for it, up to
     `HELD` times ``max_bytes``: too much load then makes deltas longer, not their queue.
     """
@@ -41,14 +37,14 @@ class Coalescer:
         self,
         emit: Callable[[Key, str], None],
         *,
-        interval: float,
+        pace: Pace,
         max_bytes: int,
         busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._emit = emit
         self._busy = busy
-        self._interval = interval
-        self._beat = interval / BEATS
+        self._pace = pace
+        self._place = pace.enter()
         self._max_bytes = max_bytes
         self._loop = asyncio.get_running_loop()
         self._key: Key = ("", 0)
@@ -76,7 +72,7 @@ class Coalescer:
         if not self._busy() or self._bytes >= HELD * self._max_bytes:
             self.flush()
         elif self._timer is None:
-            self._timer = self._loop.call_later(self._beat, self._tick)
+            self._timer = self._loop.call_later(self._look_again, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
@@ -94,22 +90,37 @@ class Coalescer:
         self._slow_reads += 1
         if self._slow_reads < SLOW_READS:
             return 0.0
-        # What is held back while the delta before is being written is looked at on the next beat.
-        return max(self._due - self._loop.time(), self._beat if self._texts else 0.0)
+        now = self._loop.time()
+        if not self._texts:
+            return max(0.0, self._due - now)
+        # What has been gathered goes with what is read then, or without, should nothing come; and
+        # if it waits for the delta before, that is looked at a little later.
+        until = max(self._due, now + self._look_again)
+        self._stop_clock()
+        self._timer = self._loop.call_at(until + self._look_again, self._tick)
+        return until - now
 
     def flush(self) -> None:
         """Emit what was gathered, now."""
-        self.close()
+        self._stop_clock()
         if not self._texts:
             return
         text, self._texts, self._bytes = "".join(self._texts), [], 0
-        # A timer may be early by the loop's resolution.
-        beats = (self._loop.time() + TIMER_RESOLUTION) // self._beat
-        self._due = beats * self._beat + self._interval
+        self._due = self._pace.next_flush(self._loop.time(), self._place)
         self._emit(self._key, text)
 
-    def close(self) -> None:
-        """Stop the clock; what was gathered and not flushed is dropped with this object."""
+    @property
+    def _look_again(self) -> float:
+        return self._pace.interval / 3
+
+    def end(self) -> None:
+        """Emit what was gathered; nothing more is added after it."""
+        try:
+            self.flush()
+        finally:
+            self._pace.leave()
+
+    def _stop_clock(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

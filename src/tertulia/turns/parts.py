@@ -10,6 +10,7 @@ from tertulia.ports.judge import Judge
 from tertulia.ports.model import Models
 from tertulia.ports.queue import Queue
 from tertulia.ports.store import Store
+from tertulia.turns.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,6 @@ class Timing:
     running: float = 600.0
     cancel_check: float = 1.0
     reader_recheck: float = 2.0
-    flush: float = 0.030
     flush_bytes: int = 256
     grace: float = 20.0
     log_retention: float = 3600.0
@@ -44,5 +44,6 @@ class Parts:
     models: Models
     limits: Limits = field(default_factory=Limits)
     timing: Timing = field(default_factory=Timing)
+    pace: Pace = field(default_factory=Pace)
     #: None: nothing is held back.
     judge: Judge | None = None

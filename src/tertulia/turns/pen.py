@@ -35,7 +35,7 @@ class Pen:
         )
         self._coalescer = Coalescer(
             self._emit,
-            interval=parts.timing.flush,
+            pace=parts.pace,
             max_bytes=parts.timing.flush_bytes,
             busy=lambda: writer.busy,
         )
@@ -115,7 +115,7 @@ class Pen:
 
     def flush(self) -> None:
         """Append what is ready; nothing more is written after it."""
-        self._coalescer.flush()
+        self._coalescer.end()
 
     def _show(self, index: int, call_id: str, name: str, arguments: str) -> None:
         if arguments:

@@ -1,0 +1,48 @@
+"""How often the answers of one process show what they have gathered."""
+
+from __future__ import annotations
+
+#: Each answer flushes on its own of so many moments within an interval.
+BEATS = 12
+#: Seconds by which a timer of the event loop may be early: uvloop counts milliseconds.
+TIMER_RESOLUTION = 0.001
+
+
+class Pace:
+    """Shared by all answers of a process.
+
+    An answer flushes at most every ``least`` seconds, and all of them together ``per_second``
+    times: when many are written at once their deltas grow longer. A process that always flushed
+    as often as it can would leave no time between for the first words of others.
+    """
+
+    def __init__(self, least: float = 0.030, per_second: float = 4000.0) -> None:
+        self._least = least
+        self._per_second = per_second
+        self._streams = 0
+        self._begun = 0
+
+    @property
+    def interval(self) -> float:
+        """Seconds from one flush of an answer to its next, at present."""
+        return max(self._least, self._streams / self._per_second)
+
+    def enter(self) -> float:
+        """An answer begins: its place within the interval, 0..1. `leave` must follow.
+
+        On common beats one write serves several answers; on one beat all of them would be served
+        at once (left to themselves they fall into step), and whoever comes then waits for all.
+        """
+        self._streams += 1
+        self._begun += 1
+        return self._begun % BEATS / BEATS
+
+    def leave(self) -> None:
+        self._streams -= 1
+
+    def next_flush(self, now: float, place: float) -> float:
+        """When an answer of this place that flushes now does so again; times of the loop."""
+        interval = self.interval
+        since = (now + TIMER_RESOLUTION - place * interval) % interval
+        # Who was late comes sooner than in an interval, and is in its place again after that.
+        return now + max(interval - since, interval * 0.75)
