@@ -43,6 +43,8 @@ class Pace:
     def next_flush(self, now: float, place: float) -> float:
         """When an answer of this place that flushes now does so again; times of the loop."""
         interval = self.interval
-        since = (now + TIMER_RESOLUTION - place * interval) % interval
+        ahead = interval - (now - place * interval) % interval
+        if ahead <= TIMER_RESOLUTION:  # it is this moment's flush, come early
+            ahead += interval
         # Who was late comes sooner than in an interval, and is in its place again after that.
-        return now + max(interval - since, interval * 0.75)
+        return now + max(ahead, interval * 0.75)
