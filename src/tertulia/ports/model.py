@@ -34,6 +34,8 @@ class ModelInfo:
     prefill: bool = False
     #: Good enough for titles, summaries and facts.
     capable: bool = False
+    #: It goes on while nobody reads, and what has come meanwhile is one batch.
+    eager: bool = False
     price_in: float = 0.0
     price_out: float = 0.0
     created: int = 0

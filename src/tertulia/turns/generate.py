@@ -255,7 +255,7 @@ class Attempt:
         finished: Finished | None = None
         try:
             async with aclosing(model.generate(context.call)) as batches:
-                finished = await _listen(batches, pen, writer)
+                finished = await _listen(batches, pen, writer, eager=model.info.eager)
             if not pen.withheld:
                 await pen.finish(cut=finished is not None and finished.reason in _CUT)
         finally:
@@ -292,9 +292,10 @@ class Attempt:
 
 
 async def _listen(
-    batches: AsyncIterator[Sequence[Chunk]], pen: Pen, writer: LogWriter
+    batches: AsyncIterator[Sequence[Chunk]], pen: Pen, writer: LogWriter, *, eager: bool
 ) -> Finished | None:
-    """Write what the model says, until it has finished, breaks off or has to be withheld."""
+    """Write what the model says, until it has finished, breaks off or has to be withheld.
+    ``eager``: see `ModelInfo.eager`; only such a model loses nothing by not being read."""
     finished = None
     async for batch in batches:
         for chunk in batch:
@@ -306,7 +307,7 @@ async def _listen(
             break
         if writer.crowded:
             await writer.drain()
-        if finished is None and (rest := pen.rest(len(batch))):
+        if eager and finished is None and (rest := pen.rest(len(batch))):
             await asyncio.sleep(rest)
     return finished
 

@@ -98,6 +98,7 @@ class Server:
             json_schema=self.json_schema,
             prefill=self.prefill,
             capable=self.capable,
+            eager=True,
             price_in=self.price_in,
             price_out=self.price_out,
             admin_only=self.admin_only,

@@ -72,6 +72,7 @@ class LocalModel:
             context_window=window,
             json_schema=True,
             prefill=True,
+            eager=True,
             max_output_tokens=entry.max_output_tokens if entry else None,
             instructions=entry.instructions if entry else None,
         )
