@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,6 +39,7 @@ class RabbitMq(Service):
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": f"tests-{port}@localhost",
+            "RABBITMQ_PID_FILE": str(folder / "node.pid"),
             "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_CONFIG_FILE": str(config),
             "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
@@ -66,10 +67,28 @@ class RabbitMq(Service):
         super().start()
 
     def stop(self, kind: signal.Signals = signal.SIGTERM) -> None:
+        # The node is a grandchild. The scripts around it end at once when they are asked to, and
+        # a node killed in the middle of its own ending may leave queues without a leader.
+        node = self._node()
+        if node is not None and kind is signal.SIGTERM:
+            self.resume()
+            with suppress(ProcessLookupError):
+                os.kill(node, kind)
+            self._await(lambda: not Path(f"/proc/{node}").exists())
         super().stop(kind)
-        # The node is a grandchild, which nobody waits for; until it is gone, it has the port.
+        # Until it is gone, it has the port.
+        self._await(lambda: not listens(self.port))
+
+    def _node(self) -> int | None:
+        try:
+            return int((self.folder / "node.pid").read_text())
+        except (OSError, ValueError):
+            return None
+
+    @staticmethod
+    def _await(done: Callable[[], bool]) -> None:
         deadline = time.monotonic() + STOPPED
-        while listens(self.port) and time.monotonic() < deadline:
+        while not done() and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def end(self) -> None:
