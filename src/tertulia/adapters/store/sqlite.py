@@ -145,7 +145,7 @@ class SqliteEngine:
         await self.write(_nothing, durable=False)
 
     def _refusal(self) -> Unavailable:
-        if self._open:
+        if self._lost:
             return sqlite_file.lost_writes(self._path)
         return Unavailable("the store is closed")
 
@@ -180,6 +180,11 @@ class SqliteEngine:
         """Run and commit what waits, or hand it over."""
         if self._away or not self._jobs:
             return
+        if self._lost:
+            group = list(self._jobs)
+            self._jobs.clear()
+            self._committed(group)
+            return
         group = [self._jobs.popleft()]
         heavy = group[0].heavy
         while self._jobs and len(group) < _GROUP_MAX and self._jobs[0].heavy is heavy:
@@ -205,6 +210,13 @@ class SqliteEngine:
         self._look_quiet()
 
     def _committed(self, group: list[Job]) -> None:
+        """Tell of what has been committed, now or when the disk has it."""
+        if self._lost:
+            for job in group:
+                job.error = job.error or self._refusal()
+            settle(group, self._loop)
+            self._look_quiet()
+            return
         self._wrote_at = self._loop.time()
         self._watch_idleness()
         behind = bool(self._syncing or self._unsynced)

@@ -224,6 +224,21 @@ async def test_a_disk_that_loses_writes_is_believed_no_more(
         await synced.ping()
 
 
+async def test_what_was_queued_when_the_disk_lost_writes_is_refused(
+    synced: SqliteEngine, disk: Disk
+) -> None:
+    first = synced.write(put(1))
+    await disk.wait()
+    async with held_up(synced):
+        queued = synced.write(put(2))
+        disk.answer(OSError(errno.EIO, "Input/output error"))
+        with pytest.raises(Unavailable, match="check the disk"):
+            await first
+    with pytest.raises(Unavailable, match="check the disk"):
+        await queued
+    assert await synced.read(ids) == [1]
+
+
 async def test_closing_waits_for_the_disk(path: Path, disk: Disk) -> None:
     engine = SqliteEngine(path, sync=disk)
     await engine.start()
