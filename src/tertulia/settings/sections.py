@@ -112,7 +112,8 @@ class Turns(Section):
         3, description="Crashed attempts after which a response is given up, its text kept."
     )
     flush_ms: PositiveFloat = Field(
-        30, description="Streamed text is written at the latest this many milliseconds late."
+        30,
+        description="Streamed text is put together for up to this many milliseconds, while answers are few.",
     )
     flushes_per_second: PositiveFloat = Field(
         4000,
