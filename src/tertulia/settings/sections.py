@@ -113,7 +113,8 @@ class Turns(Section):
     )
     flush_ms: PositiveFloat = Field(
         30,
-        description="Streamed text is put together for this many milliseconds, while answers are few.",
+        description="Streamed text is put together for this many milliseconds, while answers are "
+        "few.",
     )
     flushes_per_second: PositiveFloat = Field(
         4000,

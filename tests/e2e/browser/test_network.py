@@ -138,3 +138,12 @@ def test_a_message_whose_acknowledgement_was_lost_is_answered_once(chat: Chat, w
     expect(chat.questions).to_have_count(2)
     assert len(chat.person.tree(chat.conversation_id)) == 2
     assert chat.unbroken
+
+
+def test_a_message_sent_before_the_models_are_known(person: Person) -> None:
+    """The server's default answers; which one it is the page need not know."""
+    person.watch.tolerated.append(NO_NETWORK)
+    person.context.route("**/v1/models", lambda route: route.abort("connectionfailed"))
+    chat = person.open()
+    expect(chat.by("model-picker")).to_have_text("No model")
+    assert chat.ask("chunks=5") == numbered(5)

@@ -83,9 +83,9 @@ export class Chat {
     return { conversationId, head: conversationId === null ? null : (conversations[conversationId]?.head ?? null) };
   }
 
-  private choice(): { model: string; instructions: string | null } {
+  private choice(): { model: string | null; instructions: string | null } {
     const state = this.store.get();
-    return { model: pickedModel(state)?.id ?? "", instructions: state.me?.instructions ?? null };
+    return { model: pickedModel(state)?.id ?? null, instructions: state.me?.instructions ?? null };
   }
 }
 

@@ -9,7 +9,8 @@ import type { ErrorBody, Item } from "./types";
 
 /** The create request's body, kept whole: a repetition must be equal to the byte. */
 export interface CreateBody {
-  model: string;
+  /** Left out while it is not known which models there are: the server takes its default. */
+  model?: string;
   input?: Item[];
   instructions?: string;
   previous_response_id?: string | null;
@@ -35,7 +36,7 @@ export interface Send {
 }
 
 interface Choice {
-  model: string;
+  model: string | null;
   instructions: string | null;
 }
 
@@ -63,7 +64,10 @@ export function continueSend(identity: Identity, node: TurnNode, choice: Choice)
 }
 
 function common(choice: Choice): CreateBody {
-  return choice.instructions ? { model: choice.model, instructions: choice.instructions } : { model: choice.model };
+  return {
+    ...(choice.model === null ? {} : { model: choice.model }),
+    ...(choice.instructions ? { instructions: choice.instructions } : {}),
+  };
 }
 
 /** The node that an acknowledged send has become; known without asking the server for the tree. */
@@ -74,6 +78,6 @@ export function nodeOf(send: Send, responseId: string, tree: Tree): TurnNode {
     parent: send.parent,
     input: send.body.input ?? original?.input ?? [],
     regenerateOf: send.body.regenerate_of ?? null,
-    model: send.body.model,
+    model: send.body.model ?? "",
   };
 }

@@ -1,5 +1,4 @@
 import { useMemo, useRef } from "react";
-import { pickedModel } from "../state/app";
 import { runningResponse, viewOf } from "../state/view";
 import { Announcer } from "./Announcer";
 import { Composer } from "./Composer";
@@ -25,7 +24,6 @@ export function Conversation({ id, onMenu }: ConversationProps) {
   const status = useAppState((state) => (id === null ? "ready" : (state.treeStatus[id] ?? "loading")));
   const running = useAppState((state) => runningResponse(state, id));
   const typing = useAppState((state) => id !== null && state.typing.includes(id));
-  const hasModel = useAppState((state) => pickedModel(state) !== undefined);
   const view = useMemo(() => viewOf(tree, head, sends, id), [tree, head, sends, id]);
   const { scroller, content, away, jump } = useStickToBottom();
   const composer = useRef<ComposerHandle>(null);
@@ -78,7 +76,7 @@ export function Conversation({ id, onMenu }: ConversationProps) {
           <Composer
             conversationId={id}
             busy={busy}
-            ready={status === "ready" && hasModel}
+            ready={status === "ready"}
             ref={composer}
             onSend={(text, images) => {
               app.chat.say(text, images);
