@@ -16,7 +16,7 @@ from tertulia.adapters.keys.file import FileKeys
 from tertulia.adapters.sealing import AesGcmCipher
 from tertulia.adapters.store.engine import Engine
 from tertulia.adapters.store.migrations import prepare_sqlite
-from tertulia.adapters.store.schema import usage
+from tertulia.adapters.store.schema import attempts, usage
 from tertulia.adapters.store.server import ServerEngine
 from tertulia.adapters.store.sql import SqlStore
 from tertulia.adapters.store.sqlite import SqliteEngine
@@ -47,6 +47,21 @@ _USAGE = Statement(
         usage.c.cost_micros,
     ).where(usage.c.response_id == bindparam("id"))
 )
+_LEDGER = Statement(
+    select(
+        attempts.c.attempt,
+        attempts.c.how,
+        attempts.c.worker_id,
+        attempts.c.ended_at,
+        attempts.c.input_tokens,
+        attempts.c.output_tokens,
+        attempts.c.cached_tokens,
+        attempts.c.reasoning_tokens,
+        attempts.c.cost_micros,
+    )
+    .where(attempts.c.response_id == bindparam("id"))
+    .order_by(attempts.c.attempt)
+)
 
 
 @dataclass
@@ -70,8 +85,9 @@ class Rig:
     told: list[str]
     #: Where it keeps things.
     folder: Path
-    #: Usage rows of a response.
+    #: Usage rows of a response, and its entries in the ledger of attempts.
     usage: Callable[[str], Any]
+    ledger: Callable[[str], Any]
     #: The log, where it is co-located with the store.
     log: EventLog | None = None
     limits: Limits = field(default_factory=Limits)
@@ -163,6 +179,11 @@ class Rig:
     async def usage_of(self, response_id: str) -> list[Usage]:
         return [Usage(*row) for row in await self.usage(response_id)]
 
+    async def ledger_of(self, response_id: str) -> list[tuple[int, str, str, Usage]]:
+        """Attempt, how it ended, whose it was, and what it took."""
+        rows = await self.ledger(response_id)
+        return [(row[0], row[1], row[2], Usage(*row[4:])) for row in rows]
+
 
 def asked(text: str) -> Item:
     return Message(id=new_id("msg"), role="user", content=(InputText(text=text),))
@@ -236,7 +257,7 @@ async def sqlite_rig(
         await store.start()
         if fresh:
             await _move_in(store)
-        yield Rig(store, clock, told, folder, _usage_rows(engine), log)
+        yield Rig(store, clock, told, folder, _rows(engine, _USAGE), _rows(engine, _LEDGER), log)
     finally:
         await store.close()
         await keys.close()
@@ -262,7 +283,8 @@ async def server_rig(
         await store.start()
         if fresh:
             await _move_in(store)
-        yield Rig(store, clock, told, folder, _usage_rows(engine))
+        rows = (_rows(engine, _USAGE), _rows(engine, _LEDGER))
+        yield Rig(store, clock, told, folder, *rows)
     finally:
         await store.close()
         await keys.close()
@@ -273,10 +295,10 @@ async def _move_in(store: Store) -> None:
     await store.create_user(BEN, "ben@example.org", None, "user")
 
 
-def _usage_rows(engine: Engine) -> Callable[[str], Any]:
+def _rows(engine: Engine, statement: Statement) -> Callable[[str], Any]:
     def rows(response_id: str) -> Any:
         def script() -> Script[Rows]:
-            return (yield _USAGE, {"id": response_id})
+            return (yield statement, {"id": response_id})
 
         return engine.read(script)
 

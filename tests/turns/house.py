@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -111,6 +111,11 @@ class House:
     async def node(self, response_id: str) -> Node:
         return await self.parts.store.get(self.user.user_id, response_id)
 
+    async def ledger(self, response_id: str) -> list[tuple[str, int]]:
+        """How each attempt ended, and the tokens that it put out."""
+        rows = await self.engine.read(_all_of(_ENTRIES))
+        return [(how, tokens) for of, how, tokens in rows if of == response_id]
+
     async def text(self, response_id: str) -> str:
         """The stored text."""
         node = await self.node(response_id)
@@ -158,15 +163,38 @@ _USAGE = Statement(
         "where r.kind = 'response' group by r.id, r.completed_at"
     )
 )
+_LEDGER = Statement(
+    text(
+        "select r.id, r.crashes, count(case when a.how = 'crashed' then 1 end), r.completed_at, "
+        "r.output_tokens - sum(a.output_tokens), r.cost_micros - sum(a.cost_micros), "
+        "r.attempt - count(*) from responses r join attempts a on a.response_id = r.id "
+        "group by r.id, r.crashes, r.completed_at, r.output_tokens, r.cost_micros, r.attempt"
+    )
+)
 
 
-def _usage() -> Script[Rows]:
-    return (yield _USAGE, {})
+_ENTRIES = Statement(
+    text("select response_id, how, output_tokens from attempts order by response_id, attempt")
+)
+
+
+def _all_of(statement: Statement) -> Callable[[], Script[Rows]]:
+    def script() -> Script[Rows]:
+        return (yield statement, {})
+
+    return script
 
 
 def one_usage_row_each(rows: Rows) -> None:
     """Whatever a test did to it: every terminal response has one usage row, no other has one."""
     assert [row for row in rows if (row[1] is not None) != row[2]] == []
+
+
+def ledgers_add_up(rows: Rows) -> None:
+    """Whatever happened: crashes are entered once each, and all attempts of a response that ended
+    took together what it took."""
+    assert [row for row in rows if row[1] != row[2]] == []
+    assert [row for row in rows if row[3] is not None and any(row[4:])] == []
 
 
 @asynccontextmanager
@@ -205,8 +233,10 @@ async def open_house(
         await asyncio.gather(*(w.stop() for w in house.workers))
         await models.close()
         await queue.close()
-        usage = await engine.read(_usage)
+        usage = await engine.read(_all_of(_USAGE))
+        ledger = await engine.read(_all_of(_LEDGER))
         await store.close()
         await file.close()
         await keys.close()
     one_usage_row_each(usage)
+    ledgers_add_up(ledger)

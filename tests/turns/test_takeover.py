@@ -163,6 +163,24 @@ async def test_a_worker_that_ends_hands_over_without_counting_a_crash(house: Hou
     assert node.response.usage.output_tokens >= 60
 
 
+async def test_what_a_crashed_attempt_wrote_is_counted_as_its_own(house: House) -> None:
+    worker = house.work()
+    response = await house.say("go", model="scripted-60x200")
+    await first_words(house, response.id)
+    await kill(worker)
+    await house.parts.store.void_leases()
+    worker = house.work()
+    await first_words(house, response.id, attempt=2)
+    await worker.stop()  # hands over
+    house.work()
+    node = await house.end(response.id)
+    entries = await house.ledger(response.id)
+    assert [how for how, _ in entries] == ["crashed", "handed_over", "finished"]
+    assert all(tokens > 0 for _, tokens in entries)
+    assert node.response.usage is not None
+    assert sum(tokens for _, tokens in entries) == node.response.usage.output_tokens
+
+
 async def test_a_zombie_is_refused_everywhere(house: House) -> None:
     response = await house.say("go", model="scripted-30x0")
     store, log = house.parts.store, house.parts.log

@@ -68,6 +68,16 @@ class Usage(msgspec.Struct, frozen=True):
             self.cost_micros + other.cost_micros,
         )
 
+    def less(self, other: Usage) -> Usage:
+        """What is left of this without ``other``, which is a part of it."""
+        return Usage(
+            self.input_tokens - other.input_tokens,
+            self.output_tokens - other.output_tokens,
+            self.cached_tokens - other.cached_tokens,
+            self.reasoning_tokens - other.reasoning_tokens,
+            self.cost_micros - other.cost_micros,
+        )
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was asked, apart from the input items. Sealed as one JSON value in the store."""

@@ -10,7 +10,7 @@ every method raises `Unavailable`, and nothing has happened unless the text says
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from tertulia.domain.admission import Limits
@@ -21,6 +21,8 @@ from tertulia.domain.sent import Sent
 from tertulia.errors import InvalidInput
 
 HEAD: Final = "head"
+#: Of an attempt that took nothing, or of which nothing is known.
+NOTHING: Final = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class Outcome:
     output: tuple[Item, ...]
     #: Of all attempts together.
     usage: Usage
+    #: What of `usage` belongs to attempts that crashed and could not tell it themselves.
+    lost: Usage = field(default=NOTHING, kw_only=True)
     #: Number of the terminal frame, one after the last frame of the log.
     last_sequence_number: int
     incomplete_reason: IncompleteReason | None = None
@@ -154,7 +158,11 @@ class Swept:
 
 class Turns(Protocol):
     """Guarantees: one terminal status per response, ever; `claim`, `renew`, `finish` and
-    `release` are refused for stale attempts; exactly one usage row per response."""
+    `release` are refused for stale attempts; exactly one usage row per response.
+
+    The ledger has an entry for every attempt that crashed or was handed over, and for every later
+    one: entries of a response that has ended add up to its usage, and as many say ``crashed`` as
+    its crashes. A response that its first attempt has ended needs none: its usage is that one's."""
 
     async def submit(self, submission: Submission, limits: Limits) -> Submitted:
         """Accept: input items, response, head, title, feed entries, admission: one transaction.
@@ -197,9 +205,11 @@ class Turns(Protocol):
         """
         ...
 
-    async def release(self, response_id: str, attempt: int, spent: Usage) -> None:
+    async def release(
+        self, response_id: str, attempt: int, spent: Usage, lost: Usage = NOTHING
+    ) -> None:
         """Hand over: give the lease back without counting a crash. ``spent``: by all attempts so
-        far. Stale attempts do nothing."""
+        far; ``lost``: see `Outcome.lost`. Stale attempts do nothing."""
         ...
 
     async def request_cancel(self, user_id: str, response_id: str, limits: Limits) -> Cancelled:

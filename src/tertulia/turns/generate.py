@@ -99,7 +99,9 @@ class Attempt:
                 return None
             if ending is None:
                 await writer.drain()
-                await parts.store.release(response.id, response.attempt, self._spent(composer))
+                lost = self._lost(composer)
+                spent = response.spent.plus(lost).plus(self._usage)
+                await parts.store.release(response.id, response.attempt, spent, lost)
                 return None
             return await self._end(composer, ending, writer)
         except (Fenced, Unavailable):
@@ -124,28 +126,30 @@ class Attempt:
             outcome = self._outcome(composer, ending)
         return await finish(self._parts, outcome, writer.through)
 
-    def _spent(self, composer: Composer) -> Usage:
-        spent = self.response.spent.plus(self._usage)
-        if composer.prefix and self.response.spent == Usage():
-            # The attempt that wrote the prefix died untold: count at least what it wrote.
+    def _lost(self, composer: Composer) -> Usage:
+        """At least what attempts that died untold have written: what was shown beyond what was
+        counted."""
+        if not composer.prefix:
+            return Usage()
+        try:
             model = self._parts.models.get(self.response.request.model, admin=True)
-            written = model.count_tokens(composer.prefix)
-            price = round(written * model.info.price_out)
-            spent = spent.plus(Usage(output_tokens=written, cost_micros=price))
-        return spent
+        except TertuliaError:  # the model is gone from this process
+            return Usage()
+        written = model.count_tokens(composer.prefix) - self.response.spent.output_tokens
+        if self.response.crashes == 0 or written <= 0:
+            return Usage()
+        return Usage(output_tokens=written, cost_micros=round(written * model.info.price_out))
 
     def _outcome(self, composer: Composer, ending: Ending) -> Outcome:
-        try:
-            usage = self._spent(composer)
-        except TertuliaError:  # the model is gone from this process
-            usage = self.response.spent.plus(self._usage)
+        lost = self._lost(composer)
         return Outcome(
             response_id=self.response.id,
             user_id=self.response.user_id,
             attempt=self.response.attempt,
             status=ending.status,
             output=composer.output,
-            usage=usage,
+            usage=self.response.spent.plus(lost).plus(self._usage),
+            lost=lost,
             last_sequence_number=composer.next_number,
             incomplete_reason=ending.reason,
             error=ending.error,

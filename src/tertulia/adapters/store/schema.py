@@ -205,6 +205,51 @@ usage = Table(
     sqlite_with_rowid=False,
 )
 
+# Attempts that ended without ending their response, and those that came after them.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("response_id", ID, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("user_id", ID, nullable=False),
+    Column("worker_id", ID, nullable=False),
+    Column("ended_at", Double, nullable=False),
+    # `crashed`, `handed_over`, or `finished`.
+    Column("how", WORD, nullable=False),
+    # Of this attempt alone.
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("cost_micros", BigInteger, nullable=False),
+    PrimaryKeyConstraint("response_id", "attempt"),
+    Index("attempts_of_user", "user_id", "ended_at"),
+    sqlite_with_rowid=False,
+)
+
+# Whose turn it is where slots are few; written under the lock of the slots only.
+shares = Table(
+    "shares",
+    metadata,
+    # Empty: how far all are.
+    Column("user_id", ID, primary_key=True),
+    # On the scale of turns: where the user's next one begins.
+    Column("next_turn", Double, nullable=False),
+    Index("shares_by_turn", "next_turn"),
+    sqlite_with_rowid=False,
+)
+
+# The workers that are there, where they may be many.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("slots", Integer, nullable=False),
+    # How long its turns take on average; NULL: none has ended yet.
+    Column("turn_seconds", Double),
+    Column("expires_at", Double, nullable=False, index=True),
+)
+
 idempotency = Table(
     "idempotency",
     metadata,

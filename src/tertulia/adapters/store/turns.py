@@ -22,6 +22,7 @@ from tertulia.domain.item import Item, length_of
 from tertulia.domain.response import Usage
 from tertulia.domain.sent import Sent
 from tertulia.ports.turns import (
+    NOTHING,
     Cancelled,
     Claimed,
     Finished,
@@ -107,9 +108,11 @@ class SqlTurns(SqlBase):
             return Unwritten()
         return self._journal.take_back(outcome.response_id, outcome.attempt)
 
-    async def release(self, response_id: str, attempt: int, spent: Usage) -> None:
+    async def release(
+        self, response_id: str, attempt: int, spent: Usage, lost: Usage = NOTHING
+    ) -> None:
         await self._engine.write(
-            lambda: leases.release(response_id, attempt, spent, now=self._clock())
+            lambda: leases.release(response_id, attempt, spent, lost, now=self._clock())
         )
 
     async def request_cancel(self, user_id: str, response_id: str, limits: Limits) -> Cancelled:
@@ -121,7 +124,7 @@ class SqlTurns(SqlBase):
         )
 
     async def void_leases(self) -> int:
-        return await self._engine.write(leases.void_leases)
+        return await self._engine.write(lambda: leases.void_leases(now=self._clock()))
 
     async def sweep(
         self,

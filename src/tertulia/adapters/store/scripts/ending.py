@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, insert, update
 
 from tertulia.adapters.store.journal import Journal
 from tertulia.adapters.store.schema import responses, usage
+from tertulia.adapters.store.scripts import ledger
 from tertulia.adapters.store.scripts.admission import admit_after
 from tertulia.adapters.store.scripts.conversation_rows import (
     announce_conversation,
@@ -42,8 +43,6 @@ from tertulia.domain.sent import Sent
 from tertulia.errors import Fenced, NotFound
 from tertulia.ports.turns import Cancelled, Finished, Outcome
 
-_TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_micros")
-
 _END = Statement(
     update(responses)
     .where(responses.c.id == bindparam("id"))
@@ -61,7 +60,7 @@ _END = Statement(
                     "error",
                     "last_sequence_number",
                     "sent",
-                    *_TOKENS,
+                    *ledger.TOKENS,
                 )
             },
         }
@@ -114,6 +113,8 @@ def finish(
         outcome.sent,
         outcome.frames,
     )
+    if outcome.attempt > 1:
+        yield from ledger.enter(record, ledger.FINISHED, outcome.usage, outcome.lost, now)
     finished, logged = yield from _write_end(record, end, limits, now, lock, journal)
     yield from lock.save()
     return Committed(finished, lock.fed, logged)
@@ -163,7 +164,7 @@ def _write_end(
 ) -> Script[tuple[Finished, tuple[Logged, ...]]]:
     """How it ended, and what is in the log now that readers have not been shown."""
     sealer = lock.sealer
-    tokens = dict(zip(_TOKENS, msgspec.structs.astuple(end.tokens), strict=True))
+    tokens = dict(zip(ledger.TOKENS, msgspec.structs.astuple(end.tokens), strict=True))
     changes = {
         "status": end.status,
         "completed_at": now,

@@ -1,7 +1,8 @@
 """Erasing content: responses one by one, and what has outlived its time.
 
 A response that others were made from leaves a tombstone, a row without content, so that the way
-to the root stays whole. It goes with the last of them. Usage rows stay: they hold no content.
+to the root stays whole. It goes with the last of them. Usage rows and the ledger of attempts stay:
+they hold no content.
 """
 
 from __future__ import annotations

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import bindparam, func, select, update
 
 from tertulia.adapters.store.journal import Journal
 from tertulia.adapters.store.schema import responses
+from tertulia.adapters.store.scripts import ledger
 from tertulia.adapters.store.scripts.reading import NODE_ITEMS
 from tertulia.adapters.store.scripts.records import Record, lock_response, opened
 from tertulia.adapters.store.scripts.sealer import Sealer
@@ -52,11 +54,7 @@ _GIVE_BACK = Statement(
         worker_id=None,
         lease_until=None,
         rung_at=bindparam("now"),
-        input_tokens=bindparam("input_tokens"),
-        output_tokens=bindparam("output_tokens"),
-        cached_tokens=bindparam("cached_tokens"),
-        reasoning_tokens=bindparam("reasoning_tokens"),
-        cost_micros=bindparam("cost_micros"),
+        **{name: bindparam(name) for name in ledger.TOKENS},
     )
 )
 _LEASED = Statement(
@@ -64,7 +62,9 @@ _LEASED = Statement(
 )
 _EXPIRED = Statement(
     # Locked ones are being renewed or ended, or another sweeper is at them.
-    select(_r.id).where(_open, _r.lease_until < bindparam("now")).with_for_update(skip_locked=True)
+    select(_r.id, _r.attempt, _r.user_id, _r.worker_id)
+    .where(_open, _r.lease_until < bindparam("now"))
+    .with_for_update(skip_locked=True)
 )
 _crashed = {
     "worker_id": None,
@@ -155,28 +155,28 @@ def cancels(worker_id: str) -> Script[Sequence[str]]:
     return [response_id for (response_id,) in rows]
 
 
-def release(response_id: str, attempt: int, spent: Usage, *, now: float) -> Script[None]:
+def release(
+    response_id: str, attempt: int, spent: Usage, lost: Usage, *, now: float
+) -> Script[None]:
     record = yield from lock_response(response_id)
     if record is None or record.attempt != attempt or record.worker_id is None:
         return
+    yield from ledger.enter(record, ledger.HANDED_OVER, spent, lost, now)
     yield (
         _GIVE_BACK,
         {
             "id": response_id,
             "now": now,
-            "input_tokens": spent.input_tokens,
-            "output_tokens": spent.output_tokens,
-            "cached_tokens": spent.cached_tokens,
-            "reasoning_tokens": spent.reasoning_tokens,
-            "cost_micros": spent.cost_micros,
+            **dict(zip(ledger.TOKENS, msgspec.structs.astuple(spent), strict=True)),
         },
     )
 
 
-def void_leases() -> Script[int]:
+def void_leases(*, now: float) -> Script[int]:
     rows = yield _LEASED, {}
     count: int = rows[0][0]
     if count:
+        yield from ledger.enter_all_leased(now)
         yield _VOID, {}
     return count
 
@@ -184,6 +184,8 @@ def void_leases() -> Script[int]:
 def end_expired(now: float) -> Script[int]:
     """End the leases that ran out, counting a crash each."""
     rows = yield _EXPIRED, {"now": now}
-    for (response_id,) in rows:
-        yield _TAKE_OVER, {"id": response_id}
-    return len(rows)
+    ended = [ledger.Ended._make(row) for row in rows]
+    yield from ledger.enter_crashed(ended, now)
+    for one in ended:
+        yield _TAKE_OVER, {"id": one.response_id}
+    return len(ended)
