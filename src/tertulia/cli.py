@@ -90,10 +90,17 @@ def config() -> None:
     """Settings."""
 
 
+def address_options(command: F) -> F:
+    """For commands that listen."""
+    host = click.option("--host", metavar="HOST", help="Address to listen on.")
+    port = click.option(
+        "--port", metavar="PORT", type=int, help="Port to listen on; 0 takes a free one."
+    )
+    return host(port(folder_options(command)))
+
+
 @app.command()
-@click.option("--host", metavar="HOST", help="Address to listen on.")
-@click.option("--port", metavar="PORT", type=int, help="Port to listen on; 0 takes a free one.")
-@folder_options
+@address_options
 @click.option("--no-auth", is_flag=True, help="One user without sign-in, on loopback only.")
 @click.option(
     "--open", "open_browser", is_flag=True, help="Open a browser, where there is a display."
@@ -107,15 +114,42 @@ def serve(
     open_browser: bool,
 ) -> None:
     """Run the whole server in this process."""
+    prepare_to_serve()
+    settings = settings_of(data, config, host=host, port=port, auth=False if no_auth else None)
+    from tertulia import bootstrap
+
+    bootstrap.serve(settings, open_browser=open_browser)
+
+
+@app.command()
+@address_options
+def api(host: str | None, port: int | None, data: Path | None, config: Path | None) -> None:
+    """Run a node that clients talk to, one of many; workers let models answer."""
+    prepare_to_serve()
+    settings = settings_of(data, config, host=host, port=port)
+    from tertulia import bootstrap
+
+    bootstrap.serve(settings, "api")
+
+
+@app.command()
+@address_options
+def worker(host: str | None, port: int | None, data: Path | None, config: Path | None) -> None:
+    """Run a worker, one of many: it answers what API nodes have accepted. Its port, 8485 unless
+    it is set, tells how it is."""
+    prepare_to_serve()
+    settings = settings_of(data, config, host=host, port=port)
+    from tertulia import bootstrap
+
+    bootstrap.serve(settings, "worker")
+
+
+def prepare_to_serve() -> None:
     # structlog loads Rich wherever it finds it, for tracebacks that we do not print: 4 MB.
     sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     # Nothing that is imported and built on the way is garbage, and to look through it again and
     # again was a tenth of the start; the server turns collection on once it listens.
     gc.disable()
-    settings = settings_of(data, config, host=host, port=port, auth=False if no_auth else None)
-    from tertulia import bootstrap
-
-    bootstrap.serve(settings, open_browser=open_browser)
 
 
 @user.command("create")
@@ -190,13 +224,18 @@ def models_pull(ref: str | None, data: Path | None, config: Path | None) -> None
 
 
 @app.command()
+@click.option(
+    "--new-secret",
+    is_flag=True,
+    help="Let the deployment's processes have another secret from now on; everybody signs in anew.",
+)
 @folder_options
-def migrate(data: Path | None, config: Path | None) -> None:
+def migrate(new_secret: bool, data: Path | None, config: Path | None) -> None:
     """Bring the database to this version's schema."""
     settings = settings_of(data, config)
     from tertulia import bootstrap
 
-    click.echo(bootstrap.migrate(settings))
+    click.echo(bootstrap.migrate(settings, new_secret=new_secret))
 
 
 @config.command("doc")

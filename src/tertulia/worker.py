@@ -1,24 +1,25 @@
-"""The worker: hears the doorbell, claims, runs attempts, keeps their leases, sweeps."""
+"""The worker: hears the doorbell, claims, runs attempts, keeps their leases."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 
 from tertulia.domain.ids import WORKER, new_id
-from tertulia.errors import TertuliaError, Unavailable
+from tertulia.errors import Unavailable
 from tertulia.turns.generate import Attempt, Stop
 from tertulia.turns.parts import Parts
-from tertulia.turns.recover import Sweeper
 from tertulia.turns.remember import entitle, wants_title
+from tertulia.turns.upkeep import Upkeep, every
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between purges, and before listening again after the queue failed.
-PURGE_SECONDS, QUEUE_PAUSE = 60.0, 1.0
+#: Seconds before listening again after the queue has failed, or the store.
+PAUSE = 1.0
 
 
 class Worker:
@@ -32,7 +33,9 @@ class Worker:
         self._turns: set[asyncio.Task[None]] = set()
         self._after: set[asyncio.Task[object]] = set()
         self._loops: list[asyncio.Task[None]] = []
-        self._sweeper = Sweeper(parts)
+        self._upkeep = Upkeep(parts)
+        #: Whether the store did not answer when it was last asked: then nothing is taken.
+        self._store_away = False
 
     @property
     def running(self) -> int:
@@ -45,18 +48,24 @@ class Worker:
         voided = await self._parts.store.void_leases()
         if voided:
             log.info("leases_voided", count=voided)
-        await self._sweeper.resume()
+        await self._upkeep.sweeper.resume()
 
     def start(self) -> None:
         """Begin listening, renewing and sweeping."""
         timing = self._parts.timing
         self._loops = [
             asyncio.create_task(self._listen(), name="listen"),
-            self._every(timing.renew, self._renew),
-            self._every(timing.cancel_check, self._look_for_cancels),
-            self._every(timing.sweep, self._sweeper.sweep),
-            self._every(PURGE_SECONDS, self._sweeper.purge),
+            every(timing.renew, self._renew),
+            every(timing.cancel_check, self._look_for_cancels),
+            every(timing.sweep, self._take_unrung),
         ]
+        self._upkeep.start()
+
+    def cancel(self, response_id: str) -> None:
+        """Somebody has asked for the end of this response; nothing happens if it is another's."""
+        attempt = self._attempts.get(response_id)
+        if attempt is not None:
+            attempt.stop(Stop.CANCELLED)
 
     async def stop(self) -> None:
         """Stop listening, let attempts finish within the grace time, hand the others over."""
@@ -72,6 +81,7 @@ class Worker:
         for task in (*self._loops, *self._turns, *self._after):
             task.cancel()
         await asyncio.gather(*self._loops, *self._turns, *self._after, return_exceptions=True)
+        await self._upkeep.stop()
 
     # --- listening ---------------------------------------------------------------------------
 
@@ -79,18 +89,42 @@ class Worker:
         while True:
             await self._slots.acquire()
             try:
+                if self._store_away:
+                    await self._until_the_store_answers()
                 doorbell = await self._parts.queue.take()
             except Unavailable as error:
                 self._slots.release()
                 log.warning("queue_unavailable", code=error.code)
-                await asyncio.sleep(QUEUE_PAUSE * random.uniform(0.5, 1.5))  # noqa: S311
+                await asyncio.sleep(_some(PAUSE))
                 continue
             except BaseException:
                 self._slots.release()
                 raise
-            turn = asyncio.create_task(self._turn(doorbell.response_id, doorbell.acknowledge))
-            self._turns.add(turn)
-            turn.add_done_callback(self._turn_ended)
+            self._begin(doorbell.response_id, doorbell.acknowledge)
+
+    async def _until_the_store_answers(self) -> None:
+        """What is taken meanwhile could not be claimed, and would be missing elsewhere."""
+        log.warning("store_unavailable", effect="nothing is taken from the queue")
+        while self._store_away:
+            await asyncio.sleep(_some(PAUSE))
+            with suppress(Unavailable):
+                await self._parts.store.ping()
+                self._store_away = False
+        log.info("store_answers", effect="the queue is listened to again")
+
+    async def _take_unrung(self) -> None:
+        """What this process could not ring for, it takes itself: with the broker away a worker
+        goes on with whatever its own sweeps find."""
+        while self._parts.unrung and not self._slots.locked() and not self._store_away:
+            response_id = self._parts.unrung.pop()
+            await self._slots.acquire()
+            self._begin(response_id, _nobody_waits)
+
+    def _begin(self, response_id: str, acknowledge: Callable[[], Awaitable[None]]) -> None:
+        """Start a turn in the slot that was acquired for it."""
+        turn = asyncio.create_task(self._turn(response_id, acknowledge))
+        self._turns.add(turn)
+        turn.add_done_callback(self._turn_ended)
 
     def _turn_ended(self, turn: asyncio.Task[None]) -> None:
         self._turns.discard(turn)
@@ -104,6 +138,7 @@ class Worker:
         try:
             claimed = await parts.store.claim(response_id, self.id, parts.timing.lease)
         except Unavailable:
+            self._store_away = True
             return  # unacknowledged: heard again, or rung again by the sweeper
         await acknowledge()
         if claimed is None:
@@ -137,19 +172,6 @@ class Worker:
 
     # --- keeping -----------------------------------------------------------------------------
 
-    def _every(self, seconds: float, act: Callable[[], Awaitable[object]]) -> asyncio.Task[None]:
-        async def loop() -> None:
-            while True:
-                try:
-                    await act()
-                except TertuliaError as error:
-                    log.warning("upkeep_failed", task=act.__name__, code=error.code)
-                except Exception:  # a bug must not end the renewals
-                    log.exception("upkeep_crashed", task=act.__name__)
-                await asyncio.sleep(seconds)
-
-        return asyncio.create_task(loop(), name=getattr(act, "__name__", "upkeep"))
-
     async def _renew(self) -> None:
         held = [(a.response.id, a.response.attempt) for a in self._attempts.values()]
         if not held:
@@ -169,6 +191,13 @@ class Worker:
         if not self._attempts:
             return
         for response_id in await self._parts.store.cancels(self.id):
-            attempt = self._attempts.get(response_id)
-            if attempt is not None:
-                attempt.stop(Stop.CANCELLED)
+            self.cancel(response_id)
+
+
+async def _nobody_waits() -> None:
+    """The acknowledgement of what no queue has delivered."""
+
+
+def _some(seconds: float) -> float:
+    """About so many, so that a fleet does not come back in one moment."""
+    return seconds * random.uniform(0.5, 1.5)  # noqa: S311

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tertulia.bootstrap import assembly
+from tertulia.bootstrap import storage
 from tertulia.cli import main
 from tertulia.ports.keys import UserKeys
 
@@ -21,5 +21,5 @@ class Plain:
 
 
 if __name__ == "__main__":
-    vars(assembly)["AesGcmCipher"] = Plain
+    vars(storage)["AesGcmCipher"] = Plain
     main()

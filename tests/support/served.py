@@ -20,7 +20,7 @@ from tertulia.adapters.folder import DataFolder
 from tertulia.adapters.model.registry import ModelRegistry
 from tertulia.adapters.queue.memory import MemoryQueue
 from tertulia.adapters.store.sql import SqlStore
-from tertulia.bootstrap.assembly import storage
+from tertulia.bootstrap.storage import storage
 from tertulia.conversations import ConversationService
 from tertulia.settings import Models, Passwords, Settings
 from tertulia.transports.app import create_app
@@ -79,6 +79,7 @@ async def serving(folder: Path, empty: Path, web: Path, **changes: Any) -> Async
     async with AsyncExitStack() as stack:
         kept = await stack.enter_async_context(storage(settings, exclusive=True, clock=clock))
         store = kept.store
+        assert kept.log is not None
         models = ModelRegistry(settings)
         stack.push_async_callback(models.close)
         queue = MemoryQueue()

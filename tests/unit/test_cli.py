@@ -43,8 +43,8 @@ class Bootstrap:
             raise self.error
         return f"{name} done"
 
-    def serve(self, settings: Settings, open_browser: bool) -> None:
-        self._note("serve", settings, open_browser)
+    def serve(self, settings: Settings, role: str = "serve", *, open_browser: bool = False) -> None:
+        self._note(role, settings, open_browser)
 
     def create_user(self, settings: Settings, email: str, password: str, admin: bool) -> str:
         return self._note("user", settings, email, password, admin)
@@ -52,8 +52,8 @@ class Bootstrap:
     def create_key(self, settings: Settings, email: str, name: str) -> str:
         return self._note("key", settings, email, name)
 
-    def migrate(self, settings: Settings) -> str:
-        return self._note("migrate", settings)
+    def migrate(self, settings: Settings, *, new_secret: bool) -> str:
+        return self._note("migrate", settings, new_secret)
 
     def pull_model(self, settings: Settings, ref: str) -> None:
         self._note("pull", settings, ref)
@@ -107,6 +107,23 @@ def run(
         return ended.value.code, said.out, said.err
 
     return command
+
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+def test_one_of_many_passes_its_flags(
+    run: Run, bootstrap: Bootstrap, tmp_path: Path, role: str
+) -> None:
+    assert run(role, "--host", "localhost", "--port", "0", "--data", str(tmp_path))[0] == 0
+    assert bootstrap.asked == [(role, (False,))]
+    settings = bootstrap.settings
+    assert settings is not None
+    assert (settings.host, settings.port, settings.data) == ("localhost", 0, tmp_path)
+
+
+def test_migrate_may_take_a_new_secret(run: Run, bootstrap: Bootstrap) -> None:
+    assert run("migrate")[0] == 0
+    assert run("migrate", "--new-secret")[0] == 0
+    assert bootstrap.asked == [("migrate", (False,)), ("migrate", (True,))]
 
 
 def test_serve_passes_its_flags(run: Run, bootstrap: Bootstrap, tmp_path: Path) -> None:

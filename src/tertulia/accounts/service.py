@@ -89,6 +89,10 @@ class AccountService:
         """
         await self._standing.check(principal)
 
+    def doubt(self, user_id: str | None) -> None:
+        """Another node has ended a login or key of this user; None: of some user or other."""
+        self._standing.doubt(user_id)
+
     async def local_principal(self) -> Principal:
         """The one user of ``serve --no-auth``, made at the first call."""
         if self._local is None:

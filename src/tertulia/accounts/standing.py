@@ -16,8 +16,8 @@ _REMEMBERED = 4096
 class Standing:
     """Remembers for ``seconds`` that somebody was found in good standing.
 
-    What this process revokes is forgotten at once; what another one revokes is noticed within
-    ``seconds``.
+    What this process revokes is forgotten at once; what another one revokes when it is told of it
+    (`doubt`), and without that within ``seconds``.
     """
 
     def __init__(
@@ -67,10 +67,17 @@ class Standing:
         return {who for who, good in zip(doubted, stands, strict=True) if good}
 
     def forget(self, user_id: str) -> None:
-        """Something of this user was revoked: ask the store again."""
+        """Something of this user was revoked here: everybody is to ask the store again."""
+        self.doubt(user_id)
+        self._on_revoked(user_id)
+
+    def doubt(self, user_id: str | None) -> None:
+        """Something of this user, or of nobody knows whom, was revoked somewhere."""
+        if user_id is None:
+            self._found.clear()
+            return
         for name in [n for n, (who, _) in self._found.items() if who.user_id == user_id]:
             del self._found[name]
-        self._on_revoked(user_id)
 
     def _recent(self, name: object) -> Principal | None:
         found = self._found.get(name)

@@ -1,61 +1,32 @@
-"""One node, assembled from the settings: the embedded backends, the worker and the services."""
+"""One node, assembled from the settings: backends, services, and the worker where there is one."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from tertulia.accounts import AccountService
-from tertulia.adapters.cache.limiter import MemoryLimiter
 from tertulia.adapters.embedding.choice import embedding_of
-from tertulia.adapters.eventlog.sqlite import SqliteEventLog
-from tertulia.adapters.folder import DataFolder
-from tertulia.adapters.keys.file import FileKeys
 from tertulia.adapters.model.registry import FOLDER, ModelRegistry
-from tertulia.adapters.queue.memory import MemoryQueue
-from tertulia.adapters.sealing import AesGcmCipher
-from tertulia.adapters.store.migrations import is_prepared, prepare_sqlite
-from tertulia.adapters.store.sql import SqlStore
-from tertulia.adapters.store.sqlite import SqliteEngine
+from tertulia.bootstrap import roles
+from tertulia.bootstrap.backends import open_cache, open_log, queue_of
+from tertulia.bootstrap.hints import tell_devices, tell_worker
+from tertulia.bootstrap.roles import Role
 from tertulia.bootstrap.steering import limits_of, pace_of, timing_of
+from tertulia.bootstrap.storage import Storage, storage
 from tertulia.conversations import ConversationService
-from tertulia.errors import Misconfigured
 from tertulia.ports.embedding import Embedding
 from tertulia.ports.judge import Judge
 from tertulia.ports.keys import Cipher
+from tertulia.ports.limiter import Limiter
 from tertulia.settings import Settings
 from tertulia.transports.feed_hub import FeedHub
-from tertulia.transports.services import Services
+from tertulia.transports.services import Probe, Services
 from tertulia.turns.cancel import cancel
 from tertulia.turns.parts import Parts
+from tertulia.turns.upkeep import Upkeep
 from tertulia.worker import Worker
-
-#: What this release can be told to use, by setting; later backends add their URLs.
-EMBEDDED = {
-    "store": "sqlite",
-    "queue": "memory",
-    "eventlog": "sqlite",
-    "cache": "memory",
-    "keys": "file",
-    "moderation": "none",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """What the command line needs as well: accounts without models or workers."""
-
-    folder: DataFolder
-    keys: FileKeys
-    cipher: Cipher
-    engine: SqliteEngine
-    log: SqliteEventLog
-    store: SqlStore
-    feed: FeedHub
-    secret: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,117 +34,114 @@ class Node:
     """A whole node, started."""
 
     services: Services
-    worker: Worker
+    #: None: an API node, whose responses others run.
+    worker: Worker | None
     models: ModelRegistry
     embedding: Embedding | None
 
 
 @asynccontextmanager
-async def storage(
-    settings: Settings,
-    *,
-    exclusive: bool,
-    cipher: Cipher | None = None,
-    clock: Callable[[], float] = time.time,
-) -> AsyncIterator[Storage]:
-    """Open keys, store and log of the data folder; closed again on leaving.
-
-    ``exclusive``: hold the folder's lock, as the one process that serves from it does.
-
-    Raises:
-        DataFolderError, Misconfigured: the message says what to do.
-    """
-    for name, url in EMBEDDED.items():
-        if getattr(settings, name) != url:
-            raise Misconfigured(
-                f"{name} is set to {getattr(settings, name)!r}; this release knows {url!r}."
-            )
-    folder = DataFolder(settings.data)
-    async with AsyncExitStack() as stack:
-        if exclusive:
-            folder.lock()
-            stack.callback(folder.unlock)
-        given = settings.secret.get_secret_value() if settings.secret else None
-        secret = (given or folder.secret(settings.secret_file)).encode()
-        keys = FileKeys(folder.keys)
-        await keys.start()
-        stack.push_async_callback(keys.close)
-        sealing = cipher or AesGcmCipher()
-        engine = SqliteEngine(folder.database)
-        log = SqliteEventLog(engine, keys, sealing, clock=clock)
-        feed = FeedHub()
-        store = SqlStore(engine, keys, sealing, clock=clock, journal=log, on_feed=feed.ring)
-        await _prepare(folder, exclusive=exclusive)
-        await store.start()
-        stack.push_async_callback(store.close)
-        yield Storage(folder, keys, sealing, engine, log, store, feed, secret)
-
-
-async def _prepare(folder: DataFolder, *, exclusive: bool) -> None:
-    """Bring the database to this release's schema, under the folder's lock. A command that runs
-    beside a server finds the work done."""
-    if not exclusive:
-        if is_prepared(folder.database):
-            return
-        folder.lock()
-    try:
-        await asyncio.to_thread(prepare_sqlite, folder.database)
-    finally:
-        if not exclusive:
-            folder.unlock()
-
-
-@asynccontextmanager
 async def node(
     settings: Settings,
+    role: Role = "serve",
     *,
     cipher: Cipher | None = None,
     judge: Judge | None = None,
     draining: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[Node]:
-    """A node that serves: it takes up at once what an earlier process left unfinished."""
+    """A node at work. One that has its store alone takes up at once what an earlier process left
+    unfinished.
+
+    Raises:
+        DataFolderError, Misconfigured, Unavailable: the message says what to do.
+    """
+    roles.check(settings, role)
     async with AsyncExitStack() as stack:
-        kept = await stack.enter_async_context(storage(settings, exclusive=True, cipher=cipher))
-        models = ModelRegistry(settings, scripted_log=kept.folder.path / "scripted-calls.jsonl")
-        stack.push_async_callback(models.close)
-        queue = MemoryQueue()
-        stack.push_async_callback(queue.close)
-        parts = Parts(
-            store=kept.store,
-            log=kept.log,
-            queue=queue,
-            models=models,
-            limits=limits_of(settings),
-            timing=timing_of(settings),
-            pace=pace_of(settings),
-            judge=judge,
+        kept = await stack.enter_async_context(
+            storage(settings, exclusive=role == "serve", cipher=cipher)
         )
-        services = await _services(settings, kept, parts, draining)
+        models = ModelRegistry(
+            settings,
+            scripted_log=kept.folder.path / "scripted-calls.jsonl",
+            runs=role != "api",
+        )
+        stack.push_async_callback(models.close)
+        parts, limiter, probes = await _parts(settings, role, kept, models, judge, stack)
+        services = await _services(settings, kept, parts, limiter, draining)
+        services = replace(services, probes=probes)
         stack.callback(services.accounts.close)
-        embedding = embedding_of(settings, kept.folder.path / FOLDER)
+        embedding = None
+        if role != "worker":
+            tell_devices(kept.hints.bus, services.feed, services.accounts)
+            embedding = embedding_of(settings, kept.folder.path / FOLDER)
         if embedding is not None:
             stack.push_async_callback(embedding.close)
             services = replace(services, embedding=embedding)
         if settings.models.scripted:
             services = replace(services, scripted_calls=models.calls)
-        worker = Worker(parts)
         await models.start()
-        await worker.resume()
-        worker.start()
-        stack.push_async_callback(worker.stop)
+        worker = None
+        if role == "api":
+            upkeep = Upkeep(parts)
+            upkeep.start()
+            stack.push_async_callback(upkeep.stop)
+        else:
+            worker = Worker(parts)
+            if kept.alone:
+                await worker.resume()
+            worker.start()
+            tell_worker(kept.hints.bus, worker)
+            stack.push_async_callback(worker.stop)
         yield Node(services, worker, models, embedding)
 
 
+async def _parts(
+    settings: Settings,
+    role: Role,
+    kept: Storage,
+    models: ModelRegistry,
+    judge: Judge | None,
+    stack: AsyncExitStack,
+) -> tuple[Parts, Limiter, dict[str, Probe]]:
+    """The ports, the limiter, and what tells whether they answer."""
+    deployment = await kept.store.deployment()
+    log = kept.log or await open_log(
+        settings, deployment, kept.folder, kept.keys, kept.cipher, stack
+    )
+    kept.hints.bus, limiter = await open_cache(settings, deployment, stack)
+    queue = await queue_of(settings, deployment, stack)
+    probes: dict[str, Probe] = {"queue": queue.ping}
+    for name, part in (("eventlog", log), ("cache", limiter)):
+        if hasattr(part, "ping"):
+            probes[name] = part.ping
+    parts = Parts(
+        store=kept.store,
+        log=log,
+        queue=queue,
+        models=models,
+        bus=kept.hints.bus,
+        limits=limits_of(settings),
+        timing=timing_of(settings, role),
+        pace=pace_of(settings),
+        judge=judge,
+    )
+    return parts, limiter, probes
+
+
 async def _services(
-    settings: Settings, kept: Storage, parts: Parts, draining: Callable[[], bool]
+    settings: Settings,
+    kept: Storage,
+    parts: Parts,
+    limiter: Limiter,
+    draining: Callable[[], bool],
 ) -> Services:
-    limiter = MemoryLimiter()
     accounts = AccountService(
         kept.store,
         limiter,
         secret=kept.secret,
         settings=settings,
-        on_revoked=kept.feed.recheck,
+        clock=kept.clock,
+        on_revoked=kept.hints.revoked,
     )
 
     async def end(user_id: str, response_id: str) -> None:
@@ -187,7 +155,8 @@ async def _services(
             kept.store, cancel=end, title_chars=settings.limits.title_chars
         ),
         limiter=limiter,
-        feed=kept.feed,
+        feed=FeedHub(),
+        clock=kept.clock,
         idempotency_key=await kept.keys.deployment_key("idempotency"),
         draining=draining,
     )

@@ -15,7 +15,7 @@ from tertulia.adapters.embedding.choice import embedding_of
 from tertulia.adapters.folder import DataFolder
 from tertulia.adapters.model.local import LocalModel
 from tertulia.adapters.model.registry import FOLDER, ModelRegistry
-from tertulia.bootstrap.assembly import Storage, storage
+from tertulia.bootstrap.storage import Storage, storage
 from tertulia.errors import Misconfigured, TertuliaError
 from tertulia.ports.embedding import EmbeddingInfo
 from tertulia.ports.model import ModelInfo, ModelState
@@ -63,12 +63,16 @@ def _accounts(settings: Settings, kept: Storage) -> AccountService:
     return AccountService(kept.store, MemoryLimiter(), secret=kept.secret, settings=settings)
 
 
-def migrate(settings: Settings) -> str:
-    """Bring the database to this release's schema; no server may run meanwhile."""
+def migrate(settings: Settings, *, new_secret: bool = False) -> str:
+    """Bring the database to this release's schema. Of an embedded one no server may run
+    meanwhile; several nodes of a deployment may do so at once. ``new_secret``: forget which
+    secret the deployment has, so that its nodes may have another."""
+    embedded = settings.store == "sqlite"
 
     async def run() -> str:
-        async with storage(settings, exclusive=True) as kept:
-            return f"{kept.folder.database} has the schema of this release."
+        async with storage(settings, exclusive=embedded, new_secret=new_secret) as kept:
+            where = str(kept.folder.database) if embedded else "The store"
+            return f"{where} has the schema of this release."
 
     return asyncio.run(run())
 
@@ -148,7 +152,8 @@ def _database(settings: Settings) -> str:
     async def run() -> str:
         async with storage(settings, exclusive=False) as kept:
             await kept.store.ping()
-            return f"{kept.folder.database} answers, keys can be read"
+            where = kept.folder.database if settings.store == "sqlite" else "the store"
+            return f"{where} answers, keys can be read"
 
     return asyncio.run(run())
 

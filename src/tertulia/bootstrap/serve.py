@@ -1,4 +1,4 @@
-"""``tertulia serve``: the whole server in one process."""
+"""``tertulia serve``, ``api`` and ``worker``: processes that run until they are told to end."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from types import FrameType
 import uvicorn
 
 from tertulia import telemetry
+from tertulia.bootstrap import roles
 from tertulia.bootstrap.assembly import node
+from tertulia.bootstrap.roles import Role
 from tertulia.bootstrap.waiting import tell
 from tertulia.errors import Unavailable
 from tertulia.settings import Settings
-from tertulia.transports.app import create_app
+from tertulia.transports.app import create_app, create_worker_app
 
 #: Seconds that open connections get to end by themselves once all turns have ended.
 CONNECTION_GRACE = 3
@@ -25,16 +27,16 @@ CONNECTION_GRACE = 3
 BACKLOG = 2048
 
 
-def serve(settings: Settings, open_browser: bool = False) -> None:
+def serve(settings: Settings, role: Role = "serve", *, open_browser: bool = False) -> None:
     """Run until SIGINT or SIGTERM; a second signal ends it at once.
 
     Raises:
         DataFolderError, Misconfigured: the folder or a setting.
-        Unavailable: the port cannot be had.
+        Unavailable: the port cannot be had, or the store does not answer.
     """
     telemetry.configure(level=settings.log_level, form=settings.log_format, lasting=True)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings, open_browser))
+        runner.run(_serve(settings, role, open_browser))
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
@@ -45,18 +47,20 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     return uvloop.Loop
 
 
-async def _serve(settings: Settings, open_browser: bool) -> None:
+async def _serve(settings: Settings, role: Role, open_browser: bool) -> None:
     telemetry.watch_loop(asyncio.get_running_loop())
     server: Server | None = None
 
     def draining() -> bool:
         return server is not None and server.draining
 
-    async with node(settings, draining=draining) as parts:
+    port = roles.port_of(settings, role)
+    async with node(settings, role, draining=draining) as parts:
+        app = create_worker_app if role == "worker" else create_app
         config = uvicorn.Config(
-            create_app(parts.services),
+            app(parts.services),
             host=settings.host,
-            port=settings.port,
+            port=port,
             backlog=BACKLOG,
             http="httptools",
             ws="websockets-sansio",
@@ -75,18 +79,22 @@ async def _serve(settings: Settings, open_browser: bool) -> None:
 
         async def drain() -> None:
             # Devices go elsewhere, each at its own moment, while the last answers end.
-            feed = parts.services.feed.drain(settings.turns.grace_seconds / 4)
-            await asyncio.gather(parts.worker.stop(), feed)
+            ends = [parts.services.feed.drain(settings.turns.grace_seconds / 4)]
+            if parts.worker is not None:
+                ends.append(parts.worker.stop())
+            await asyncio.gather(*ends)
 
         server = Server(config, settings, drain, open_browser=open_browser)
-        waiting = asyncio.create_task(tell(parts.models))
+        # An API node loads none.
+        waiting = asyncio.create_task(tell(parts.models)) if role != "api" else None
         try:
             await server.serve()
         finally:
-            waiting.cancel()
+            if waiting is not None:
+                waiting.cancel()
         if not server.started:
             raise Unavailable(
-                f"cannot listen on {settings.host}:{settings.port}: the port is in use, or not "
+                f"cannot listen on {settings.host}:{port}: the port is in use, or not "
                 "allowed; choose another with --port"
             )
 

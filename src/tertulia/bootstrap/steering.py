@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tertulia.bootstrap.roles import Role
 from tertulia.domain.admission import Limits
 from tertulia.settings import Settings
 from tertulia.turns.pace import Pace
@@ -20,12 +21,19 @@ def pace_of(settings: Settings) -> Pace:
     return Pace(settings.turns.flush_ms / 1000, settings.turns.flushes_per_second)
 
 
-def timing_of(settings: Settings) -> Timing:
+#: An API node can ring and not take: workers find first what was not heard.
+_API_LATER = 4
+
+
+def timing_of(settings: Settings, role: Role = "serve") -> Timing:
     turns = settings.turns
+    # A ring within the process is never lost; a broker may keep one for a while.
+    ring_again = turns.sweep_seconds if settings.queue == "memory" else turns.ring_again_seconds
     return Timing(
         lease=turns.lease_seconds,
         renew=turns.renew_seconds,
         sweep=turns.sweep_seconds,
+        ring_again=ring_again * (_API_LATER if role == "api" else 1),
         waiting=turns.waiting_seconds,
         running=turns.running_seconds,
         cancel_check=turns.cancel_check_seconds,

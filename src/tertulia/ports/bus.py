@@ -15,8 +15,8 @@ FEED: Final = "feed"
 SIGN_INS: Final = "sign-ins"
 #: A response was asked to be cancelled; the response's id.
 CANCEL: Final = "cancel"
-#: A response has ended; its id.
-ENDED: Final = "ended"
+#: Somebody types: user, conversation and the connection it came by, with a slash between.
+TYPING: Final = "typing"
 
 
 class Bus(Protocol):

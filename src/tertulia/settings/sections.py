@@ -102,6 +102,11 @@ class Turns(Section):
     sweep_seconds: PositiveFloat = Field(
         2, description="How often expired claims and forgotten responses are looked for."
     )
+    ring_again_seconds: PositiveFloat = Field(
+        15,
+        description="With a broker as queue, how long nobody may have claimed a response before "
+        "workers are rung again for it.",
+    )
     waiting_seconds: PositiveFloat = Field(
         120, description="A response that has waited this long ends as `failed`."
     )
@@ -177,6 +182,13 @@ class Feed(Section):
     history: PositiveInt = Field(
         1000, description="Entries of a user's feed kept for devices that come back."
     )
+
+
+class Database(Section):
+    """Connections of one process to a database server; the server must allow those of all."""
+
+    writers: PositiveInt = Field(10, description="Connections for what is changed.")
+    readers: PositiveInt = Field(5, description="Connections for what is read.")
 
 
 class Tokens(Section):

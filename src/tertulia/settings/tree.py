@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tertulia.settings.embedding import embedding_server
 from tertulia.settings.sections import (
+    Database,
     Feed,
     Limits,
     LogLevel,
@@ -79,11 +80,31 @@ class Settings(BaseSettings):
         description="Origins (`https://chat.example`) that pages may call from, beside the "
         "server's own.",
     )
-    store: str = Field("sqlite", description="Where conversations are kept (URL).")
-    queue: str = Field("memory", description="What rings workers (URL).")
-    eventlog: str = Field("sqlite", description="Where streamed events are kept (URL).")
-    cache: str = Field("memory", description="Rate limits and presence (URL).")
-    keys: str = Field("file", description="Where users' data keys are kept (URL).")
+    store: str = Field(
+        "sqlite",
+        description="Where conversations are kept: `sqlite` (in the data folder), or a server, "
+        "`postgresql://USER:PASSWORD@HOST/DATABASE`, `mysql://…` or `mariadb://…`.",
+    )
+    queue: str = Field(
+        "memory",
+        description="What rings workers: `memory` (within one process), `redis://…`, "
+        "`redis+cluster://…`, `amqp://…`, `kafka://…` or `nats://…`.",
+    )
+    eventlog: str = Field(
+        "sqlite",
+        description="Where streamed events are kept: `sqlite` (in the data folder), `memory`, "
+        "`redis://…` or `redis+cluster://…`.",
+    )
+    cache: str = Field(
+        "memory",
+        description="What counts rate limits and carries hints between processes: `memory`, "
+        "`redis://…` or `redis+cluster://…`.",
+    )
+    keys: str = Field(
+        "file",
+        description="Where users' data keys are kept: `file` (in the data folder), or "
+        "`file:/FOLDER`.",
+    )
     moderation: str = Field("none", description="Who judges what is said (URL).")
     embedding: str = Field(
         "minilm",
@@ -100,6 +121,9 @@ class Settings(BaseSettings):
     )
     limits: Limits = Field(default_factory=Limits, description="Limits per user and request.")
     turns: Turns = Field(default_factory=Turns, description="How responses run.")
+    database: Database = Field(
+        default_factory=Database, description="Connections to the store, where it is a server."
+    )
     feed: Feed = Field(default_factory=Feed, description="Connections of devices.")
     tokens: Tokens = Field(default_factory=Tokens, description="How long sign-ins last.")
     passwords: Passwords = Field(default_factory=Passwords, description="Rules for passwords.")

@@ -34,6 +34,9 @@ from tertulia.transports.presence import Presence
 from tertulia.transports.services import Services
 from tertulia.transports.static import WebClient
 
+#: Bytes that a request to a worker may carry.
+_NO_BODY = 1024
+
 _SOCKETS = [*feed.routes, *responses_socket.routes]
 
 
@@ -92,6 +95,17 @@ def create_app(services: Services) -> Application:
     app.router.default = WebClient(services.web)
     describe(app, [part.router for part in parts])
     app.front = _layers(app.build_middleware_stack(), services.settings)
+    return app
+
+
+def create_worker_app(services: Services) -> Application:
+    """What a worker shows of itself: whether it lives, and whether it can work."""
+    app = Application(title="Tertulia worker", version=tertulia.__version__, openapi_url=None)
+    app.state.services = services
+    errors.install(app)
+    app.include_router(health.router)
+    stack = app.build_middleware_stack()
+    app.front = Observe(Guard(BodyLimit(stack, limit=_NO_BODY, uploads={}), services.settings))
     return app
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 from tertulia.domain.principal import Principal
 from tertulia.errors import RateLimited, TertuliaError, TooLarge, Unauthorized
+from tertulia.ports.bus import TYPING
 from tertulia.transports import feed_messages as say
 from tertulia.transports import wire
 from tertulia.transports.auth import identify
 from tertulia.transports.described import Described
 from tertulia.transports.feed_connection import Connection
+from tertulia.transports.feed_hub import typing_hint
 from tertulia.transports.feed_messages import Close
 from tertulia.transports.feed_socket import Closed, Socket
 from tertulia.transports.responses import accept, no_response
@@ -23,6 +26,8 @@ from tertulia.turns.cancel import cancel
 
 #: Responses that one connection may follow.
 MAX_SUBSCRIPTIONS = 64
+
+_ID = re.compile(r"[A-Za-z0-9_-]+")
 
 #: Messages a device may send at once, and a second.
 BURST, RATE = 200, 50
@@ -161,8 +166,17 @@ class Commands:
         await cancel(connection.services.parts, connection.principal.user_id, response_id)
 
     async def _typing(self, message: Field) -> None:
-        conversation_id = message.get("conversation_id").text(at_least=1, at_most=128)
-        self._connection.tell_others(say.typing(conversation_id))
+        field = message.get("conversation_id")
+        conversation_id = field.text(at_least=1, at_most=128)
+        if not _ID.fullmatch(conversation_id):
+            raise field.wrong("is not the id of a conversation")
+        connection = self._connection
+        hint = typing_hint(connection.principal.user_id, conversation_id, connection.id)
+        bus = connection.services.parts.bus
+        if bus is None:
+            connection.services.feed.typing(hint)
+        else:
+            bus.publish(TYPING, hint)
 
     async def _pong(self, _message: Field) -> None:
         """That it was heard is all."""

@@ -172,13 +172,6 @@ class Connection:
             self._unstored.append(response)
             self.presence.came(response)
 
-    def tell_others(self, message: bytes) -> None:
-        """Offer a message to the user's other devices."""
-        if self._feed is not None:
-            for device in self._feed.devices:
-                if device is not self:
-                    device.offer(message)
-
     def heard(self) -> None:
         """Whatever a device sends shows that it is there."""
         self._awaits_pong = False

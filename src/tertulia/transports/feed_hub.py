@@ -43,6 +43,11 @@ class Device(Protocol):
         """End the connection."""
         ...
 
+    @property
+    def id(self) -> str:
+        """Of the connection."""
+        ...
+
 
 class UserFeed:
     """One user's feed and connected devices."""
@@ -112,6 +117,11 @@ class UserFeed:
         return [(entry.offset, say.feed(entry)) for entry in entries]
 
 
+def typing_hint(user_id: str, conversation_id: str, connection_id: str) -> str:
+    """What `FeedHub.typing` is called with. None of the three may hold a slash."""
+    return f"{user_id}/{conversation_id}/{connection_id}"
+
+
 class FeedHub:
     """Of one process; to be used on its event loop only."""
 
@@ -128,6 +138,23 @@ class FeedHub:
         """A login or key of this user has ended."""
         feed = self._users.get(user_id)
         if feed is not None:
+            for device in feed.devices:
+                device.recheck()
+
+    def typing(self, what: str) -> None:
+        """Somebody types: `typing_hint` says who and where. Their other devices are told."""
+        user_id, conversation_id, connection_id = what.split("/")
+        feed = self._users.get(user_id)
+        if feed is not None:
+            message = say.typing(conversation_id)
+            for device in feed.devices:
+                if device.id != connection_id:
+                    device.offer(message)
+
+    def look_again(self) -> None:
+        """News may have been missed: every feed is looked at, and every sign-in."""
+        for feed in self._users.values():
+            feed.ring()
             for device in feed.devices:
                 device.recheck()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 
 from tertulia.domain.principal import Principal
@@ -38,4 +37,4 @@ def until_next(services: Services, principal: Principal) -> float:
     span = services.settings.feed.recheck_seconds
     if principal.expires_at is None:
         return span
-    return min(span, max(0.05, principal.expires_at - time.time()))
+    return min(span, max(0.05, principal.expires_at - services.clock()))

@@ -88,6 +88,10 @@ class Session:
 
     # --- as the hub sees it ------------------------------------------------------------------
 
+    @property
+    def id(self) -> str:
+        return self._turns.connection_id
+
     def stir(self) -> None:
         """The feed is not for this connection."""
 

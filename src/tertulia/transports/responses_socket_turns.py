@@ -48,7 +48,7 @@ class Turns:
         self._principal = principal
         self._send = send
         self._ours = ours
-        self._connection_id = new_id(CONNECTION)
+        self.connection_id = new_id(CONNECTION)
         #: Responses with ``store=false`` that were made here, and the one to go on from.
         self._unstored: set[str] = set()
         self._latest: str | None = None
@@ -147,7 +147,7 @@ class Turns:
         if ask.parent is not None:
             self._may_go_on_from(ask.parent, store=ask.store)
         if not ask.store:
-            bound = dataclasses.replace(ask, connection_id=self._connection_id)
+            bound = dataclasses.replace(ask, connection_id=self.connection_id)
             create = dataclasses.replace(create, ask=bound)
         submitted = await accept(self._services, self._principal, create, key=None, body=b"")
         response = submitted.response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,8 @@ class Services:
     idempotency_key: bytes = field(repr=False)
     #: What ``/readyz`` asks, by the name of the part; the store is always asked.
     probes: Mapping[str, Probe] = field(default_factory=dict)
+    #: Unix seconds, as the store counts them.
+    clock: Callable[[], float] = time.time
     #: True once the process was asked to stop: ``/readyz`` sends new clients elsewhere.
     draining: Callable[[], bool] = lambda: False
     web: Path = field(default_factory=built_web_client)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tertulia.domain.response import Response
+from tertulia.ports.bus import CANCEL
 from tertulia.turns.finish import announce
 from tertulia.turns.parts import Parts
 
@@ -18,5 +19,7 @@ async def cancel(parts: Parts, user_id: str, response_id: str) -> Response:
     if cancelled.finished is not None:
         await announce(parts, cancelled.finished)
     elif not cancelled.response.terminal:
+        if parts.bus is not None:
+            parts.bus.publish(CANCEL, response_id)
         await parts.log.signal_cancel(response_id)
     return cancelled.response

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tertulia.domain.admission import Limits
+from tertulia.ports.bus import Bus
 from tertulia.ports.eventlog import EventLog
 from tertulia.ports.judge import Judge
 from tertulia.ports.model import Models
@@ -20,6 +21,8 @@ class Timing:
     lease: float = 30.0
     renew: float = 10.0
     sweep: float = 2.0
+    #: After which an admitted response that nobody has claimed is rung for again.
+    ring_again: float = 2.0
     waiting: float = 120.0
     running: float = 600.0
     cancel_check: float = 1.0
@@ -47,3 +50,8 @@ class Parts:
     pace: Pace = field(default_factory=Pace)
     #: None: nothing is held back.
     judge: Judge | None = None
+    #: None: nobody else is to be told.
+    bus: Bus | None = None
+    #: Responses that the queue could not be rung for; tried again by every sweep of this process.
+    #: Should it die, the sweepers of others ring for them.
+    unrung: set[str] = field(default_factory=set)

@@ -32,11 +32,12 @@ class Sweeper:
                 self._parts.limits,
                 waiting_seconds=timing.waiting,
                 take_over=now - self._answering_since >= timing.lease,
-                ring_after_seconds=timing.sweep,
+                ring_after_seconds=timing.ring_again,
             )
         except Unavailable:
             self._answering_since = None
             return None
+        await ring(self._parts, self._parts.unrung)
         return await self._told(swept)
 
     async def resume(self) -> Swept:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import msgspec
@@ -73,13 +74,19 @@ async def submit(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
     return submitted
 
 
-async def ring(parts: Parts, response_ids: tuple[str, ...]) -> None:
-    """Ring for admitted responses. A ring that is lost is made up for by the sweeper."""
-    if response_ids:
-        try:
-            await parts.queue.ring(response_ids)
-        except Unavailable:
-            return
+async def ring(parts: Parts, response_ids: Iterable[str]) -> None:
+    """Ring for admitted responses. The rows are the outbox: what the queue does not take is
+    remembered here (`Parts.unrung`), and what is forgotten with this process is found by the
+    sweepers of others."""
+    wanted = tuple(response_ids)
+    if not wanted:
+        return
+    try:
+        await parts.queue.ring(wanted)
+    except Unavailable:
+        parts.unrung.update(wanted)
+    else:
+        parts.unrung.difference_update(wanted)
 
 
 async def _open_log(parts: Parts, submitted: Submitted) -> None:

@@ -146,7 +146,7 @@ async def test_redis_away_is_unavailable_and_then_goes_on(
         log.subscribe(USER, "resp_2", None, lambda: None),
         log.drop([RESPONSE]),
         log.purge(0.0),
-        log.check(),
+        log.ping(),
     ):
         with pytest.raises(Unavailable):
             await asked
@@ -154,7 +154,7 @@ async def test_redis_away_is_unavailable_and_then_goes_on(
     assert list(reader.place.take()) == run(2), "what is at hand is shown"
     reader.place.close()
     await asyncio.to_thread(own_redis.start)
-    await log.check()
+    await log.ping()
     assert list(await log.open(USER, RESPONSE, 2)) == []
 
 

@@ -66,6 +66,10 @@ class RedisLimiter:
     async def close(self) -> None:
         await self._servers.close()
 
+    async def ping(self) -> None:
+        """Raises `Unavailable` while each node counts for itself."""
+        await self._servers.ask(self._key("probe"), ["EXISTS", self._key("probe")])
+
     async def hit(self, key: str, *, limit: int, seconds: float) -> float:
         name = self._key(key)
         period = round(seconds * 1_000_000)

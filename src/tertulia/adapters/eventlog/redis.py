@@ -112,7 +112,7 @@ class RedisEventLog:
             probe.log, [2, *probe.keys, self._node, probe.channel], script=self._scripts.drop
         )
 
-    async def check(self) -> None:
+    async def ping(self) -> None:
         """Whether it can be used now.
 
         Raises:

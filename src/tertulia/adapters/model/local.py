@@ -52,7 +52,8 @@ def installed() -> bool:
 
 
 class LocalModel:
-    """Loads once, in the background; answers ``parallel`` calls at a time, the rest wait."""
+    """Loads once, in the background; answers ``parallel`` calls at a time, the rest wait.
+    ``runs``: False where other processes load it, and this one only tells of it."""
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class LocalModel:
         window: int = LOCAL_WINDOW,
         first_chunk_seconds: float = 120.0,
         chunk_seconds: float = 60.0,
+        runs: bool = True,
     ) -> None:
         entry = weights.entry
         self.info = ModelInfo(
@@ -87,7 +89,9 @@ class LocalModel:
         self._llama: Llama | None = None
         self._client: ChatClient | None = None
         self._counts: dict[bytes, int] = {}
-        if not installed():
+        if not runs:
+            self._state = ModelState("ready", detail="workers answer")
+        elif not installed():
             self._state = ModelState("failed", detail=_NOT_INSTALLED)
         elif weights.present:
             self._state = ModelState("ready", detail="loaded at its first message")

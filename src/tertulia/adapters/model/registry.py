@@ -47,14 +47,17 @@ class ModelRegistry:
         *,
         scripted_log: Path | None = None,
         usual: Sequence[Usual] = USUAL,
+        runs: bool = True,
     ) -> None:
         """``scripted_log``: a file in which the scripted model's calls outlive the process.
+        ``runs``: whether this process lets models answer; one that only names them loads none.
 
         Raises:
             Misconfigured: ``models.local`` is no reference to weights.
         """
         self._settings = settings.models
         self._calls = CallLog(scripted_log) if self._settings.scripted else None
+        self._runs = runs
         self._local = self._make_local(settings.data / FOLDER)
         self._configured = [configured(s, self._settings) for s in self._settings.servers]
         self._found: list[Server] = []
@@ -102,8 +105,9 @@ class ModelRegistry:
         return self._calls.calls() if self._calls is not None else ()
 
     async def start(self) -> None:
-        if self._local is not None and self.default_id() == self._local.info.id:
-            self._tasks.append(asyncio.create_task(_load(self._local)))
+        local = self._local if self._runs else None
+        if local is not None and self.default_id() == local.info.id:
+            self._tasks.append(asyncio.create_task(_load(local)))
         if self._asked():
             self._tasks.append(asyncio.create_task(self._keep_fresh()))
 
@@ -137,7 +141,7 @@ class ModelRegistry:
         settings = self._settings
         others = bool(settings.servers) or settings.scripted
         # Where it cannot run it is offered only if there is nothing else: to say why.
-        if settings.local is None or (others and not installed()):
+        if settings.local is None or (self._runs and others and not installed()):
             return None
         return LocalModel(
             parse(settings.local, folder),
@@ -145,6 +149,7 @@ class ModelRegistry:
             parallel=settings.parallel,
             first_chunk_seconds=settings.first_chunk_seconds,
             chunk_seconds=settings.chunk_seconds,
+            runs=self._runs,
         )
 
     def _put_together(self) -> dict[str, Model]:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Integer, bindparam, insert, select
+from sqlalchemy import Integer, bindparam, select
 
-from tertulia.adapters.store.schema import feed, meta, users
+from tertulia.adapters.store.schema import feed, users
+from tertulia.adapters.store.scripts.deployment import noted
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.statement import Script, Statement
 from tertulia.errors import NotFound, PositionLost
@@ -21,19 +22,13 @@ _AFTER = Statement(
     .order_by(feed.c.number)
     .limit(bindparam("limit", type_=Integer))
 )
-_META = Statement(select(meta.c.value).where(meta.c.name == bindparam("name")))
-_SET_META = Statement(insert(meta))
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def epoch(fresh: str) -> Script[str]:
     """The name of this database's feeds; ``fresh`` if it has none yet."""
-    rows = yield _META, {"name": "epoch"}
-    if rows:
-        return str(rows[0][0])
-    yield _SET_META, {"name": "epoch", "value": fresh}
-    return fresh
+    return (yield from noted("epoch", fresh))
 
 
 def offset(user_id: str) -> Script[int]:

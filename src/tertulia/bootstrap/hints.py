@@ -1,0 +1,54 @@
+"""What the store and the accounts tell of, and who hears it: here, and on every other node."""
+
+from __future__ import annotations
+
+from tertulia.accounts import AccountService
+from tertulia.adapters.cache.memory_bus import MemoryBus
+from tertulia.ports.bus import CANCEL, FEED, SIGN_INS, TYPING, Bus
+from tertulia.transports.feed_hub import FeedHub
+from tertulia.worker import Worker
+
+
+class Hints:
+    """A mouth for those that are made before there is a bus. Before that, only this process
+    hears them."""
+
+    def __init__(self) -> None:
+        self.bus: Bus = MemoryBus()
+
+    def fed(self, user_id: str) -> None:
+        """The user's feed has grown."""
+        self.bus.publish(FEED, user_id)
+
+    def revoked(self, user_id: str) -> None:
+        """A login or key of the user has ended."""
+        self.bus.publish(SIGN_INS, user_id)
+
+
+def tell_devices(bus: Bus, feed: FeedHub, accounts: AccountService) -> None:
+    """Let an API node hear what concerns the devices that are connected to it."""
+
+    def hear(kind: str, identifier: str) -> None:
+        if kind == FEED:
+            feed.ring(identifier)
+        elif kind == SIGN_INS:
+            accounts.doubt(identifier)
+            feed.recheck(identifier)
+        elif kind == TYPING:
+            feed.typing(identifier)
+
+    def missed() -> None:
+        accounts.doubt(None)
+        feed.look_again()
+
+    bus.listen(hear, missed)
+
+
+def tell_worker(bus: Bus, worker: Worker) -> None:
+    """Let a worker hear of cancellations; those it misses it finds in the store."""
+
+    def hear(kind: str, identifier: str) -> None:
+        if kind == CANCEL:
+            worker.cancel(identifier)
+
+    bus.listen(hear, lambda: None)
