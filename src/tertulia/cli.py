@@ -81,6 +81,11 @@ def key() -> None:
 
 
 @app.group()
+def keys() -> None:
+    """The keys that seal what is stored."""
+
+
+@app.group()
 def models() -> None:
     """Models and their weights."""
 
@@ -188,6 +193,16 @@ def key_create(email: str, name: str, data: Path | None, config: Path | None) ->
     from tertulia import bootstrap
 
     click.echo(bootstrap.create_key(settings, email, name))
+
+
+@keys.command("new")
+# Nothing is read there; scripts may pass one to every command.
+@data_option
+def keys_new(data: Path | None) -> None:  # noqa: ARG001
+    """Print a fresh master key, for the setting master_key. It is not stored anywhere."""
+    from tertulia.adapters.keys.kek import new_key
+
+    click.echo(new_key())
 
 
 @models.command("list")

@@ -6,7 +6,7 @@ other, are the same data, where the backend outlives its process at all.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TypeAlias, TypeVar
 
 import pytest
 from tests.conformance import backends_queue, backends_redis
+from tests.support.keys import SERVERS, empty_database, server_keys
 
 from tertulia.adapters.cache.limiter import MemoryLimiter
 from tertulia.adapters.cache.memory_bus import MemoryBus
@@ -87,7 +88,7 @@ EVENT_LOGS: dict[str, Opener[EventLog] | backends_redis.OnRedis[EventLog]] = {
 }
 #: Those that outlive their process.
 LASTING_EVENT_LOGS = ("sqlite", "sqlite-narrow", *backends_redis.EVENT_LOGS)
-KEYS: dict[str, Opener[Keys]] = {"file": file_keys}
+KEYS = ("file", *SERVERS)
 LIMITERS: dict[str, Opener[Limiter] | backends_redis.OnRedis[Limiter]] = {
     "memory": memory_limiter,
     **backends_redis.LIMITERS,
@@ -119,8 +120,13 @@ def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Open[EventLog]:
 
 
 @pytest.fixture(params=KEYS)
-def open_keys(request: pytest.FixtureRequest, tmp_path: Path) -> Open[Keys]:
-    return partial(KEYS[request.param], tmp_path)
+def open_keys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open[Keys]]:
+    """Opens another node of the same keys each time."""
+    if request.param == "file":
+        yield partial(file_keys, tmp_path)
+    else:
+        with empty_database(request, request.param) as url:
+            yield partial(server_keys, url)
 
 
 # Queues are opened by several processes at once, and their brokers come and go.

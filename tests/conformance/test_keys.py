@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from tertulia.errors import NotFound
+from tertulia.errors import NotFound, Unavailable
 from tertulia.ports.keys import Keys
 
 OpenKeys = Callable[[], AbstractAsyncContextManager[Keys]]
@@ -63,6 +63,48 @@ async def test_keys_being_read_while_destroyed_are_not_kept(open_keys: OpenKeys)
         await asyncio.gather(reading, return_exceptions=True)
         with pytest.raises(NotFound):
             await keys.user_keys("user_1")
+
+
+async def test_first_calls_on_two_nodes_agree(open_keys: OpenKeys) -> None:
+    async with open_keys() as one, open_keys() as two:
+        users = [f"user_{n % 5}" for n in range(20)]
+        made = await asyncio.gather(*(keys.user_keys(u) for u in users for keys in (one, two)))
+        assert len({keys.data_key for keys in made}) == 5
+        assert await one.deployment_key("mail") == await two.deployment_key("mail")
+
+
+async def test_keys_destroyed_on_one_node_are_never_made_by_another(open_keys: OpenKeys) -> None:
+    async with open_keys() as one, open_keys() as two:
+        await asyncio.gather(
+            *(one.destroy(f"user_{n}") for n in range(20)),
+            *(two.user_keys(f"user_{n}") for n in range(20)),
+            return_exceptions=True,
+        )
+    async with open_keys() as keys:
+        for n in range(20):
+            with pytest.raises(NotFound):
+                await keys.user_keys(f"user_{n}")
+
+
+async def test_what_is_forgotten_is_looked_at_again(open_keys: OpenKeys) -> None:
+    async with open_keys() as one, open_keys() as two:
+        made = await two.user_keys("user_1")
+        assert two.known("user_1") == made
+        two.forget("user_1")
+        two.forget("user_2")
+        assert two.known("user_1") is None
+        assert await two.user_keys("user_1") == made
+        await one.destroy("user_1")
+        two.forget("user_1")
+        with pytest.raises(NotFound):
+            await two.user_keys("user_1")
+
+
+async def test_it_says_that_it_is_well(open_keys: OpenKeys) -> None:
+    async with open_keys() as keys:
+        await keys.ping()
+    with pytest.raises(Unavailable):
+        await keys.ping()
 
 
 async def test_deployment_keys_differ_by_purpose_and_stay(open_keys: OpenKeys) -> None:

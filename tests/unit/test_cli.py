@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import subprocess
 import sys
@@ -188,6 +189,15 @@ def test_a_key_is_all_that_is_printed(run: Run, bootstrap: Bootstrap) -> None:
         ("key", ("a@b.example", "ci")),
         ("key", ("a@b.example", "command line")),
     ]
+
+
+def test_a_master_key_is_fresh_each_time(run: Run, bootstrap: Bootstrap) -> None:
+    said = [run("keys", "new") for _ in range(2)]
+    assert {(status, err) for status, _, err in said} == {(0, "")}
+    made = [out.strip() for _, out, _ in said]
+    assert made[0] != made[1]
+    assert [len(base64.b64decode(key, validate=True)) for key in made] == [32, 32]
+    assert bootstrap.asked == []
 
 
 def test_models(run: Run, bootstrap: Bootstrap, monkeypatch: pytest.MonkeyPatch) -> None:

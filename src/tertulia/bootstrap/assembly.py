@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from tertulia.accounts import AccountService
 from tertulia.adapters.embedding.choice import embedding_of
 from tertulia.adapters.model.registry import FOLDER, ModelRegistry
+from tertulia.adapters.store.servers import is_server
 from tertulia.bootstrap import roles
 from tertulia.bootstrap.backends import open_cache, open_log, queue_of
 from tertulia.bootstrap.hints import tell_devices, tell_worker
@@ -111,6 +112,8 @@ async def _parts(
     kept.hints.bus, limiter = await open_cache(settings, deployment, stack)
     queue = await queue_of(settings, deployment, stack)
     probes: dict[str, Probe] = {"queue": queue.ping}
+    if is_server(settings.keys):
+        probes["keys"] = kept.keys.ping
     for name, part in (("eventlog", log), ("cache", limiter)):
         if hasattr(part, "ping"):
             probes[name] = part.ping

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tertulia.adapters.cache.limiter import MemoryLimiter
@@ -13,7 +12,7 @@ from tertulia.adapters.cache.memory_bus import MemoryBus
 from tertulia.adapters.eventlog.memory import MemoryEventLog
 from tertulia.adapters.eventlog.sqlite import SqliteEventLog
 from tertulia.adapters.folder import DataFolder
-from tertulia.adapters.keys.file import FileKeys
+from tertulia.adapters.keys.opening import open_keys
 from tertulia.adapters.queue.opening import open_queue
 from tertulia.adapters.store.migrations import prepare_sqlite
 from tertulia.adapters.store.sqlite import SqliteEngine
@@ -50,13 +49,15 @@ def server_engine(settings: Settings) -> ServerEngine:
 
 
 def keys_of(settings: Settings, folder: DataFolder) -> Keys:
-    """Not started. Raises `Misconfigured` for a URL that names none."""
-    kind, _, path = settings.keys.partition(":")
-    if kind != "file" or (path and not path.startswith("/")):
-        raise Misconfigured(
-            f"keys is set to {kind!r}; it is `file`, or `file:/FOLDER`.", param="keys"
-        )
-    return FileKeys(Path(path) if path else folder.keys)
+    """Not started. Raises `Misconfigured`: see `open_keys`."""
+    master_key = settings.master_key
+    return open_keys(
+        settings.keys,
+        folder.keys,
+        master_key=master_key.get_secret_value() if master_key else None,
+        master_key_file=settings.master_key_file,
+        store=settings.store,
+    )
 
 
 async def open_log(

@@ -19,20 +19,31 @@ class UserKeys:
 
 
 class Keys(Protocol):
+    """Where several nodes share the keys, each holds those of the users it serves in memory, and
+    looks at what is kept once more after a bounded time (a minute): by then a user erased on one
+    node is erased on all, unless what keeps the keys cannot be asked."""
+
     async def start(self) -> None:
-        """Raises `DataFolderError` / `Misconfigured` when the keys cannot be read."""
+        """Raises `DataFolderError` / `Misconfigured` when the keys cannot be read, and
+        `Unavailable` when what keeps them does not answer."""
         ...
 
     async def user_keys(self, user_id: str) -> UserKeys:
-        """The user's keys, made durably at the first call.
+        """The user's keys, made durably at the first call, whichever node makes it.
 
         Raises:
             NotFound: they were destroyed (``user_erased``); they are never made again.
+            Unavailable: they are not at hand, and what keeps them does not answer.
         """
         ...
 
     def known(self, user_id: str) -> UserKeys | None:
         """The same, if they are at hand without waiting. May be called from any thread."""
+        ...
+
+    def forget(self, user_id: str) -> None:
+        """Another node is said to have destroyed the user's keys: look at what is kept before
+        they are used again."""
         ...
 
     async def destroy(self, user_id: str) -> None:
@@ -41,6 +52,10 @@ class Keys(Protocol):
 
     async def deployment_key(self, purpose: str) -> bytes:
         """32 bytes for keyed hashes that belong to no user, one per purpose."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises `Unavailable` unless a user's first keys could be made now."""
         ...
 
     async def close(self) -> None: ...

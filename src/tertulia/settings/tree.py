@@ -102,8 +102,19 @@ class Settings(BaseSettings):
     )
     keys: str = Field(
         "file",
-        description="Where users' data keys are kept: `file` (in the data folder), or "
-        "`file:/FOLDER`.",
+        description="Where users' data keys are kept: `file` (in the data folder), "
+        "`file:/absolute/folder` (which processes of one machine share), or a database of their "
+        "own, not the store's: `postgresql://…`, `mysql://…`, `mariadb://…`.",
+    )
+    master_key: SecretStr | None = Field(
+        None,
+        description="Seals users' data keys in a database, the same on every node: 32 bytes in "
+        "base64, as `tertulia keys new` prints them. Without it nothing can be read: keep a copy.",
+    )
+    master_key_file: Path | None = Field(
+        None,
+        description="File that holds the master key instead; the `keys/kek` of a data folder "
+        "serves as well.",
     )
     moderation: str = Field("none", description="Who judges what is said (URL).")
     embedding: str = Field(
@@ -141,7 +152,7 @@ class Settings(BaseSettings):
         # `load` reads the others itself, to be able to say where a wrong value came from.
         return (init_settings,)
 
-    @field_validator("data", "secret_file")
+    @field_validator("data", "secret_file", "master_key_file")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         # A relative path would change its meaning with the working directory.

@@ -106,10 +106,10 @@ class MariaDB(Service):
         """One with the schema and nothing else, the same each time: to make the tables anew takes
         longer than most tests do."""
         if self._kept is None:
-            from tertulia.adapters.store.mysql import prepare_mysql
+            from tertulia.adapters.store.servers import prepare_server
 
             name = self.database()
-            apart(prepare_mysql(self.url(name)))
+            apart(prepare_server(self.url(name)))
             self._kept = name
         tables = [f"DELETE FROM {table}" for table in metadata.tables if table != "meta"]
         self.execute(*tables, "DELETE FROM meta WHERE name != 'slots'", database=self._kept)

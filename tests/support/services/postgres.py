@@ -124,10 +124,10 @@ class Postgres(Service):
     def prepared_database(self) -> str:
         """Make one with the schema and nothing else."""
         if self._template is None:
-            from tertulia.adapters.store.postgresql import prepare_postgresql
+            from tertulia.adapters.store.servers import prepare_server
 
             name = self.database()
-            apart(prepare_postgresql(self.url(name)))
+            apart(prepare_server(self.url(name)))
             self._template = name
         return self.database(self._template)
 

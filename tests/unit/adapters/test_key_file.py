@@ -113,7 +113,7 @@ async def test_user_keys_that_are_no_database_are_refused(folder: Path) -> None:
 async def test_many_users_do_not_fill_the_memory(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tertulia.adapters.keys.file._CACHED_USERS", 2)
+    monkeypatch.setattr("tertulia.adapters.keys.wrapped._CACHED_USERS", 2)
     keys = FileKeys(folder)
     await keys.start()
     made = [await keys.user_keys(f"user_{n}") for n in range(5)]

@@ -19,17 +19,19 @@ class Sealers:
         self._known: OrderedDict[str, Sealer] = OrderedDict()
 
     def known(self, user_id: str) -> Sealer | None:
-        return self._known.get(user_id)
+        # Where others may have destroyed the keys, theirs are at hand for a while only.
+        return self._known.get(user_id) if self._keys.known(user_id) is not None else None
 
     async def get(self, user_id: str) -> Sealer | None:
         """None when the user was erased."""
-        known = self._known.get(user_id)
+        known = self.known(user_id)
         if known is not None:
             self._known.move_to_end(user_id)
             return known
         try:
             keys = await self._keys.user_keys(user_id)
         except NotFound:
+            self._known.pop(user_id, None)
             return None
         sealer = self._known[user_id] = Sealer(user_id, keys, self._cipher)
         if len(self._known) > _KNOWN_USERS:

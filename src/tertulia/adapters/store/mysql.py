@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import aiomysql
 from sqlalchemy.dialects.mysql.aiomysql import dialect
 
-from tertulia.adapters.store.migrations.server import LOCK_SECONDS, prepare
+from tertulia.adapters.store.migrations.server import LOCK_SECONDS
 from tertulia.adapters.store.mysql_errors import ERRORS, meaning
 from tertulia.adapters.store.mysql_values import written
 from tertulia.adapters.store.server import ServerEngine
@@ -47,34 +47,27 @@ _HAS_VERSION: Final = (
 def open_mysql(
     url: str,
     *,
-    writers: int = 10,
-    readers: int = 5,
-    queue_seconds: float = 15.0,
+    setting: str = "store",
     transaction_seconds: float = 30.0,
     connect_seconds: float = 5.0,
-    clock_seconds: float = 60.0,
+    **tuning: Any,
 ) -> ServerEngine:
     """An engine over ``mysql://user:password@host:port/database`` (or ``mariadb://``), not
     started. ``?ssl_ca=FILE`` asks for TLS with a server of that authority, ``?ssl=true`` of those
     the machine trusts. Errors and parameters as those of `postgresql.open_postgresql`.
     """
     database = MysqlDatabase(
-        url, transaction_seconds=transaction_seconds, connect_seconds=connect_seconds
+        url,
+        setting=setting,
+        transaction_seconds=transaction_seconds,
+        connect_seconds=connect_seconds,
     )
     return ServerEngine(
         database,
-        writers=writers,
-        readers=readers,
-        queue_seconds=queue_seconds,
         transaction_seconds=transaction_seconds,
-        clock_seconds=clock_seconds,
         idle_seconds=_IDLE_SECONDS,
+        **tuning,
     )
-
-
-async def prepare_mysql(url: str) -> None:
-    """Bring the database to this release's schema: see `migrations.server.prepare`."""
-    await prepare(MysqlDatabase(url))
 
 
 class MysqlDatabase:
@@ -85,9 +78,15 @@ class MysqlDatabase:
     single_reads = True
 
     def __init__(
-        self, url: str, *, transaction_seconds: float = 30.0, connect_seconds: float = 5.0
+        self,
+        url: str,
+        *,
+        setting: str = "store",
+        transaction_seconds: float = 30.0,
+        connect_seconds: float = 5.0,
     ) -> None:
-        self._options = _options(url)
+        self._setting = setting
+        self._options = _options(url, setting)
         database = self._options["db"]
         self.name = f"MariaDB at {self._options['host']}:{self._options['port']}/{database}"
         self._lock = f"tertulia-{sha256(database.encode()).hexdigest()[:32]}"
@@ -123,7 +122,7 @@ class MysqlDatabase:
         return MysqlSession(connection)
 
     def meaning(self, error: Exception) -> Meaning:
-        return meaning(error, self.name)
+        return meaning(error, self.name, self._setting)
 
     @asynccontextmanager
     async def migrating(self) -> AsyncIterator[MysqlSession]:
@@ -142,7 +141,7 @@ class MysqlDatabase:
             await session.close()
 
 
-def _options(url: str) -> dict[str, Any]:
+def _options(url: str, setting: str) -> dict[str, Any]:
     """What the driver takes. Raises `Misconfigured`."""
     try:
         parts = urlsplit(url)
@@ -152,7 +151,7 @@ def _options(url: str) -> dict[str, Any]:
     database = unquote(parts.path.strip("/"))
     if not host or not database:
         raise Misconfigured(
-            "store: a MariaDB or MySQL database is given as "
+            f"{setting}: a MariaDB or MySQL database is given as "
             "mysql://user:password@host:port/database; characters of the password that mean "
             "something in a URL are written %xx."
         )
@@ -165,22 +164,22 @@ def _options(url: str) -> dict[str, Any]:
     }
     for name, value in parse_qsl(parts.query):
         if name == "ssl_ca" or (name == "ssl" and value == "true"):
-            options["ssl"] = _trusting(value if name == "ssl_ca" else None)
+            options["ssl"] = _trusting(value if name == "ssl_ca" else None, setting)
         else:
             raise Misconfigured(
-                f"store: a MariaDB or MySQL URL takes ssl=true and ssl_ca, not {name}."
+                f"{setting}: a MariaDB or MySQL URL takes ssl=true and ssl_ca, not {name}."
             )
     return options
 
 
-def _trusting(authorities: str | None) -> Any:
+def _trusting(authorities: str | None, setting: str) -> Any:
     import ssl
 
     try:
         return ssl.create_default_context(cafile=authorities)
     except OSError as error:
         raise Misconfigured(
-            f"store: the file of certificates {authorities} cannot be read ({error.strerror})."
+            f"{setting}: the file of certificates {authorities} cannot be read ({error.strerror})."
         ) from None
 
 

@@ -51,9 +51,9 @@ _UNAVAILABLE: Final = {
 }
 _MISCONFIGURED: Final = {
     1044: "does not let this user use the database; GRANT it ALL on it",
-    1045: "refuses user and password; check them in `store`",
-    1698: "refuses user and password; check them in `store`",
-    1049: "does not exist; create it (CREATE DATABASE), or correct its name in `store`",
+    1045: "refuses user and password; check them in `{}`",
+    1698: "refuses user and password; check them in `{}`",
+    1049: "does not exist; create it (CREATE DATABASE), or correct its name in `{}`",
     1142: "does not let this user do what is needed; GRANT it ALL on the database",
     1146: "lacks a table; run `tertulia migrate`",
     1054: "lacks a column; run `tertulia migrate`",
@@ -64,15 +64,17 @@ _VALUES: Final = frozenset((1264, 1366, 1406, 1300, 3988, 1690, 1267))
 _PACKET: Final = 1153
 
 
-def meaning(error: Exception, name: str) -> Meaning:
-    """Of one of `ERRORS`; ``name``: of the database, for the message."""
+def meaning(error: Exception, name: str, setting: str) -> Meaning:
+    """Of one of `ERRORS`; ``name``: of the database, ``setting``: that has its URL, for the
+    message."""
     code = error.args[0] if isinstance(error, DriverError) and error.args else None
     if code in _AGAIN:
         return Meaning(What.AGAIN, _unavailable(name, "is too busy with the same rows"))
     if code in _UNAVAILABLE:
         return Meaning(What.REFUSED, _unavailable(name, _UNAVAILABLE[code]))
     if code in _MISCONFIGURED:
-        return Meaning(What.REFUSED, Misconfigured(f"store: {name} {_MISCONFIGURED[code]}."))
+        text = f"{setting}: {name} {_MISCONFIGURED[code].format(setting)}."
+        return Meaning(What.REFUSED, Misconfigured(text))
     if code in _VALUES or isinstance(error, UnicodeError):
         return Meaning(
             What.REFUSED,

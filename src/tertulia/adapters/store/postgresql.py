@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import asyncpg
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
-from tertulia.adapters.store.migrations.server import LOCK_SECONDS, prepare
+from tertulia.adapters.store.migrations.server import LOCK_SECONDS
 from tertulia.adapters.store.postgresql_errors import ERRORS, meaning
 from tertulia.adapters.store.server import ServerEngine
 from tertulia.adapters.store.server_session import Meaning
@@ -35,44 +35,32 @@ _READ_ONLY: Final = "SELECT current_setting('transaction_read_only') = 'on'"
 def open_postgresql(
     url: str,
     *,
-    writers: int = 10,
-    readers: int = 5,
-    queue_seconds: float = 15.0,
+    setting: str = "store",
     transaction_seconds: float = 30.0,
     connect_seconds: float = 5.0,
-    clock_seconds: float = 60.0,
     statement_cache_size: int = 512,
+    **tuning: Any,
 ) -> ServerEngine:
     """An engine over ``postgresql://user:password@host:port/database``, not started.
 
     The URL is as libpq knows it: several hosts (``host1,host2``) with
     ``?target_session_attrs=primary`` are tried in turn, ``?sslmode=verify-full`` and its like
     ask for TLS. Starting raises `Misconfigured` when user, password, database or schema are
-    wrong, and `Unavailable` when no server answers. Parameters: see `ServerEngine`;
-    ``connect_seconds``: within which a server must have answered a new connection.
+    wrong, and `Unavailable` when no server answers. ``setting``: that has the URL, for messages;
+    ``connect_seconds``: within which a server must have answered a new connection; ``tuning``:
+    the other parameters of `ServerEngine`.
 
     Raises:
         Misconfigured: the URL cannot be understood.
     """
     database = PostgresDatabase(
         url,
+        setting=setting,
         transaction_seconds=transaction_seconds,
         connect_seconds=connect_seconds,
         statement_cache_size=statement_cache_size,
     )
-    return ServerEngine(
-        database,
-        writers=writers,
-        readers=readers,
-        queue_seconds=queue_seconds,
-        transaction_seconds=transaction_seconds,
-        clock_seconds=clock_seconds,
-    )
-
-
-async def prepare_postgresql(url: str) -> None:
-    """Bring the database to this release's schema: see `migrations.server.prepare`."""
-    await prepare(PostgresDatabase(url))
+    return ServerEngine(database, transaction_seconds=transaction_seconds, **tuning)
 
 
 class PostgresDatabase:
@@ -85,6 +73,7 @@ class PostgresDatabase:
         self,
         url: str,
         *,
+        setting: str = "store",
         transaction_seconds: float = 30.0,
         connect_seconds: float = 5.0,
         statement_cache_size: int = 512,
@@ -96,7 +85,7 @@ class PostgresDatabase:
             hosts = database = ""
         if not hosts or not database:
             raise Misconfigured(
-                "store: a PostgreSQL database is given as "
+                f"{setting}: a PostgreSQL database is given as "
                 "postgresql://user:password@host:port/database; characters of the password that "
                 "mean something in a URL are written %xx."
             )
@@ -104,6 +93,7 @@ class PostgresDatabase:
         #: Outside a transaction a pooler may send each message to another server process.
         self.single_reads = statement_cache_size > 0
         self._url = url
+        self._setting = setting
         self._connect_seconds = connect_seconds
         self._cache = statement_cache_size
         self._settings = _settings(transaction_seconds) if statement_cache_size else {}
@@ -124,12 +114,12 @@ class PostgresDatabase:
             )
         except (ValueError, asyncpg.ClientConfigurationError):
             raise Misconfigured(
-                f"store: the URL of {self.name} cannot be used: a port that is no number, or an "
-                "option that libpq does not know."
+                f"{self._setting}: the URL of {self.name} cannot be used: a port that is no "
+                "number, or an option that libpq does not know."
             ) from None
 
     def meaning(self, error: Exception) -> Meaning:
-        return meaning(error, self.name)
+        return meaning(error, self.name, self._setting)
 
     @asynccontextmanager
     async def migrating(self) -> AsyncIterator[PostgresSession]:

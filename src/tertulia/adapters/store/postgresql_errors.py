@@ -32,17 +32,18 @@ _LOST: Final = ("08", "57P")
 #: The transaction was ended with the connection: idle for too long within it.
 _LOST_TOO: Final = frozenset(("25P03", "57P05"))
 _MISCONFIGURED: Final = {
-    "28000": "refuses this user; check the user in `store`, and pg_hba.conf on the server",
-    "28P01": "refuses user and password; check them in `store`",
-    "3D000": "does not exist; create it (CREATE DATABASE), or correct its name in `store`",
+    "28000": "refuses this user; check the user in `{}`, and pg_hba.conf on the server",
+    "28P01": "refuses user and password; check them in `{}`",
+    "3D000": "does not exist; create it (CREATE DATABASE), or correct its name in `{}`",
     "42501": "does not let this user do what is needed; make it the owner of the database",
     "42P01": "lacks a table; run `tertulia migrate`",
     "42703": "lacks a column; run `tertulia migrate`",
 }
 
 
-def meaning(error: Exception, name: str) -> Meaning:
-    """Of one of `ERRORS`; ``name``: of the database, for the message."""
+def meaning(error: Exception, name: str, setting: str) -> Meaning:
+    """Of one of `ERRORS`; ``name``: of the database, ``setting``: that has its URL, for the
+    message."""
     code = getattr(error, "sqlstate", None)
     if code is None:
         return _of_driver(error, name)
@@ -50,7 +51,7 @@ def meaning(error: Exception, name: str) -> Meaning:
         return Meaning(What.AGAIN, _unavailable(name, "is too busy with the same rows"))
     if code.startswith(_LOST) or code in _LOST_TOO:
         return Meaning(What.LOST, _unavailable(name, "ended the connection"))
-    return Meaning(What.REFUSED, _refused(code, name))
+    return Meaning(What.REFUSED, _refused(code, name, setting))
 
 
 def _of_driver(error: Exception, name: str) -> Meaning:
@@ -60,9 +61,9 @@ def _of_driver(error: Exception, name: str) -> Meaning:
     return Meaning(What.LOST, _unavailable(name, "does not answer"))
 
 
-def _refused(code: str, name: str) -> TertuliaError:
+def _refused(code: str, name: str, setting: str) -> TertuliaError:
     if code in _MISCONFIGURED:
-        return Misconfigured(f"store: {name} {_MISCONFIGURED[code]}.")
+        return Misconfigured(f"{setting}: {name} {_MISCONFIGURED[code].format(setting)}.")
     match code[:2]:
         case "22":
             return _invalid()

@@ -39,7 +39,8 @@ class ServerEngine:
     ``writers``, ``readers``: connections, of this process, for each kind of work.
     ``queue_seconds``: how long work may wait for a connection before it is refused, and
     ``transaction_seconds`` how long a transaction may take once it has one.
-    ``clock_seconds``: how often the server is asked for its time.
+    ``clock_seconds``: how often the server is asked for its time. ``check``: raises unless the
+    schema is the one wanted; called with its version and the database's name.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class ServerEngine:
         transaction_seconds: float = 30.0,
         clock_seconds: float = 60.0,
         idle_seconds: float = 300.0,
+        check: Callable[[str | None, str], None] = check_version,
     ) -> None:
+        self._check = check
         self._database = database
         self._queue_seconds = queue_seconds
         self._transaction_seconds = transaction_seconds
@@ -75,7 +78,7 @@ class ServerEngine:
     async def start(self) -> None:
         """Raises `Misconfigured` as well: see `open_…`."""
         try:
-            check_version(await self._repeat(self._readers, _version), self._database.name)
+            self._check(await self._repeat(self._readers, _version), self._database.name)
         except BaseException:
             await self._readers.close()
             raise

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from tertulia.adapters.store.migrations import HEAD
 from tertulia.adapters.store.migrations.check import refuse_newer
-from tertulia.adapters.store.server_session import Meaning, Session
+from tertulia.adapters.store.server_session import Database, Session
 
 #: Seconds to wait for another node that is at it.
 LOCK_SECONDS: Final = 300
@@ -26,13 +26,9 @@ _SLOTS: Final = (
 )
 
 
-class Migratable(Protocol):
-    name: str
-    errors: tuple[type[Exception], ...]
+class Migratable(Database, Protocol):
     #: As SQLAlchemy calls it.
     dialect: str
-
-    def meaning(self, error: Exception) -> Meaning: ...
 
     def migrating(self) -> AbstractAsyncContextManager[Session]:
         """Holds the lock; what was run is committed at its end, unless that is an error."""
