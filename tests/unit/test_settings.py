@@ -120,6 +120,12 @@ def test_lists_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             '[{"name": "a", "base_url": "ftp://x"}]',
             r"^models.servers.0.base_url in TERTULIA_MODELS__SERVERS: a .* \(Address of its API",
         ),
+        (
+            "TRUSTED_PROXIES",
+            "10.0.0.0/8, balancer",
+            "^TERTULIA_TRUSTED_PROXIES: balancer is neither an address nor a network",
+        ),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "^TERTULIA_TRUSTED_PROXIES: 10.0.0.1/8 is neither"),
         ("TURNS__RENEW_SECONDS", "20", "^turns: renew_seconds must be less than half"),
     ],
 )

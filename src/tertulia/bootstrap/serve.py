@@ -69,6 +69,8 @@ async def _serve(settings: Settings, role: Role, open_browser: bool) -> None:
             # More than our sockets take, so that they can say so themselves.
             ws_max_size=max(1 << 20, 2 * settings.limits.body_bytes),
             ws_ping_interval=None,
+            # Given even if empty: left out, the library takes a variable of its own.
+            forwarded_allow_ips=list(settings.trusted_proxies),
             lifespan="off",
             log_config=None,
             access_log=False,

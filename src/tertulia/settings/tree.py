@@ -80,6 +80,12 @@ class Settings(BaseSettings):
         description="Origins (`https://chat.example`) that pages may call from, beside the "
         "server's own.",
     )
+    trusted_proxies: Names = Field(
+        ("127.0.0.1", "::1"),
+        description="Addresses and networks (`10.0.0.0/8`) of the proxies before the server. From "
+        "them, and from nobody else, `X-Forwarded-For` and `X-Forwarded-Proto` are believed: what "
+        "limits per address count is the last address there that is not itself one of these.",
+    )
     store: str = Field(
         "sqlite",
         description="Where conversations are kept: `sqlite` (in the data folder), or a server, "
@@ -157,6 +163,17 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         # A relative path would change its meaning with the working directory.
         return None if value is None else value.expanduser().absolute()
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            try:
+                ipaddress.ip_network(one)
+            except ValueError:
+                msg = f"{one} is neither an address nor a network, such as 10.0.0.0/8"
+                raise ValueError(msg) from None
+        return value
 
     @field_validator("embedding")
     @classmethod
