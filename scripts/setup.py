@@ -144,6 +144,7 @@ def main() -> int:
         install_lock("run")
         if options.dev:
             install_lock("dev")
+            install_lock("helm")
         install_project()
         compile_sources()
         build_web()

@@ -73,7 +73,8 @@ def test_what_is_locked_is_what_is_declared() -> None:
             *project["project"]["optional-dependencies"]["local"],
             *groups["build"],
         ],
-        "dev": groups["dev"],
+        "dev": [*groups["dev"], *groups["services"], *groups["manifests"]],
+        "helm": groups["helm"],
         "node": groups["node"],
     }
     for lock, requirements in declared.items():
