@@ -42,6 +42,11 @@ class Worker:
         """Attempts under way."""
         return len(self._attempts)
 
+    @property
+    def pausing(self) -> bool:
+        """Whether it takes nothing, since the store does not answer."""
+        return self._store_away
+
     async def resume(self) -> None:
         """Take up at once what an earlier process left. Only for the one process that owns its
         store: all leases in it are void."""

@@ -20,8 +20,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tertulia.bootstrap.assembly import Node, node
+from tertulia.bootstrap.roles import Role
 from tertulia.settings import Models, Passwords, Settings, Turns
-from tertulia.transports.app import create_app
+from tertulia.transports.app import create_app, create_worker_app
 
 PASSWORD = "correct horse battery"
 
@@ -134,6 +135,7 @@ TERMINAL = {"response.completed", "response.failed", "response.incomplete"}
 @asynccontextmanager
 async def live(
     folder: Path,
+    role: Role = "serve",
     *,
     send_buffer: int | None = None,
     draining: Callable[[], bool] = lambda: False,
@@ -156,8 +158,9 @@ async def live(
         },
     )
     async with contextlib.AsyncExitStack() as stack:
-        started = await stack.enter_async_context(node(settings, draining=draining))
-        app = create_app(started.services)
+        started = await stack.enter_async_context(node(settings, role, draining=draining))
+        make = create_worker_app if role == "worker" else create_app
+        app = make(started.services)
         config = uvicorn.Config(
             app,
             http="httptools",

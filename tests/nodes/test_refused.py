@@ -1,0 +1,138 @@
+"""Nodes that could not belong together do not start, and say which setting is to blame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from tests.nodes.conftest import Fleet
+from tests.support.services.postgres import Postgres
+from tests.support.services.process import free_port
+
+from tertulia.bootstrap.commands import migrate
+from tertulia.bootstrap.roles import WORKER_PORT, check, port_of
+from tertulia.errors import Misconfigured, Unavailable
+from tertulia.settings import Settings
+
+SHARED: dict[str, Any] = {
+    "store": "postgresql://db/tertulia",
+    "queue": "amqp://mq",
+    "eventlog": "redis://cache",
+    "cache": "redis://cache",
+    "keys": "file:/shared/keys",
+    "secret": SecretStr("x" * 32),
+}
+
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+@pytest.mark.parametrize("missing", sorted(SHARED))
+def test_what_is_not_shared_is_named(tmp_path: Path, role: Any, missing: str) -> None:
+    given = {name: value for name, value in SHARED.items() if name != missing}
+    with pytest.raises(Misconfigured) as refused:
+        check(Settings(data=tmp_path, **given), role)
+    assert f"TERTULIA_{missing.upper()}" in str(refused.value)
+    check(Settings(data=tmp_path, **given), "serve")
+
+
+def test_a_worker_stands_beside_an_api_node(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path, **SHARED)
+    check(settings, "worker")
+    assert port_of(settings, "api") == settings.port
+    assert port_of(settings, "worker") == WORKER_PORT
+    assert port_of(Settings(data=tmp_path, port=1234), "worker") == 1234
+
+
+async def test_another_secret(fleet: Fleet) -> None:
+    await fleet.node("api")
+    with pytest.raises(Misconfigured, match="TERTULIA_SECRET") as refused:
+        await fleet.node("worker", secret=SecretStr("another secret of more than 32 characters"))
+    assert "another secret" not in str(refused.value)
+
+
+async def test_other_keys(fleet: Fleet, tmp_path: Path) -> None:
+    await fleet.node("api")
+    with pytest.raises(Misconfigured, match="TERTULIA_KEYS"):
+        await fleet.node("worker", keys=f"file:{tmp_path / 'elsewhere'}")
+
+
+def test_all_nodes_may_be_given_a_new_secret(tmp_path: Path, postgres_url: str) -> None:
+    def settings(secret: str) -> Settings:
+        return Settings(data=tmp_path, store=postgres_url, secret=SecretStr(secret * 32))
+
+    migrate(settings("a"))
+    with pytest.raises(Misconfigured, match="--new-secret"):
+        migrate(settings("b"))
+    migrate(settings("b"), new_secret=True)
+    migrate(settings("b"))
+    with pytest.raises(Misconfigured, match="--new-secret"):
+        migrate(settings("a"))
+
+
+async def test_a_secret_file_that_is_not_there(fleet: Fleet, tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="secret_file"):
+        await fleet.node("api", secret=None, secret_file=tmp_path / "none")
+    short = tmp_path / "short"
+    short.write_text("too short")
+    short.chmod(0o600)
+    with pytest.raises(Misconfigured, match="fewer than 32"):
+        await fleet.node("api", secret=None, secret_file=short)
+    short.write_text("long enough, at more than 32 characters\n")
+    await fleet.node("api", secret=None, secret_file=short)
+
+
+@pytest.mark.parametrize("setting", ["store", "queue", "eventlog", "cache", "keys"])
+async def test_a_url_of_an_unknown_kind(fleet: Fleet, setting: str) -> None:
+    with pytest.raises(Misconfigured, match=rf"(?i){setting}") as refused:
+        await fleet.node("serve", **{setting: "ftp://someone:pa55word@example.org/x"})
+    assert "pa55word" not in str(refused.value)
+
+
+async def test_a_database_that_is_not_there(fleet: Fleet) -> None:
+    fleet.store = f"postgresql://ann:pa55word@127.0.0.1:{free_port()}/tertulia"
+    with pytest.raises(Unavailable) as refused:
+        await fleet.node("api")
+    assert "PostgreSQL" in str(refused.value)
+    assert "pa55word" not in str(refused.value)
+
+
+async def test_a_wrong_password(fleet: Fleet, postgres: Postgres) -> None:
+    name = postgres.prepared_database()
+    fleet.store = f"postgresql://guarded:pa55word@127.0.0.1:{postgres.port}/{name}"
+    with pytest.raises(Misconfigured) as refused:
+        await fleet.node("api")
+    assert "password" in str(refused.value)
+    assert "pa55word" not in str(refused.value)
+
+
+async def test_a_newer_schema(fleet: Fleet, postgres: Postgres) -> None:
+    name = postgres.prepared_database()
+    fleet.store = postgres.url(name)
+    set_version = "UPDATE alembic_version SET version_num = '9999'"
+    import asyncpg
+    from tests.support.services.apart import apart
+
+    async def run() -> None:
+        connection = await asyncpg.connect(fleet.store)
+        await connection.execute(set_version)
+        await connection.close()
+
+    apart(run())
+    with pytest.raises(Misconfigured, match="9999"):
+        await fleet.node("api")
+
+
+async def test_deployments_that_share_a_redis_do_not_meet(fleet: Fleet, postgres: Postgres) -> None:
+    first, second = await fleet.node("api"), await fleet.node("worker")
+    fleet.store, fleet.folder = postgres.url(postgres.prepared_database()), fleet.folder / "other"
+    stranger = await fleet.node("worker")
+    names = [await n.node.services.parts.store.deployment() for n in (first, second, stranger)]  # type: ignore[attr-defined]
+    assert names[0] == names[1] != names[2]
+    token = await first.register("ann@example.org")
+    device = await first.device(token)
+    for n in range(10):
+        response_id = await device.create(f"r{n}", model="scripted", input="chunks=3")
+        assert (await device.follow(response_id))[-1]["type"] == "response.completed"
+    assert second.node.models.calls()
+    assert not stranger.node.models.calls()
