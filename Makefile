@@ -50,6 +50,7 @@ docs: setup ## make the reference pages again
 	@$(BIN)/tertulia config doc --cli > docs/reference/cli.md
 	@$(BIN)/tertulia config doc --http > docs/reference/http.md
 	@$(BIN)/tertulia config doc --events > docs/reference/events.md
+	@$(BIN)/tertulia config doc --metrics > docs/reference/metrics.md
 	@$(BIN)/tertulia config doc --openapi > docs/reference/openapi.json
 	@$(BIN)/python -m tests.suites.snippets
 

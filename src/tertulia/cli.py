@@ -257,6 +257,7 @@ def migrate(new_secret: bool, data: Path | None, config: Path | None) -> None:
 @click.option("--cli", is_flag=True, help="The command line's reference instead.")
 @click.option("--http", is_flag=True, help="The HTTP API's reference instead.")
 @click.option("--events", is_flag=True, help="The reference of events and close codes instead.")
+@click.option("--metrics", is_flag=True, help="The reference of metrics instead.")
 @click.option("--openapi", is_flag=True, help="The OpenAPI document instead.")
 # The page is the same for every folder; scripts may pass one to every command.
 @data_option
@@ -264,6 +265,7 @@ def config_doc(
     cli: bool,
     http: bool,
     events: bool,
+    metrics: bool,
     openapi: bool,
     data: Path | None,  # noqa: ARG001
 ) -> None:
@@ -280,6 +282,8 @@ def config_doc(
         page = reference.openapi_file(bootstrap.openapi())
     elif events:
         page = reference.events_page()
+    elif metrics:
+        page = reference.metrics_page()
     elif cli:
         page = reference.cli_page(app)
     else:

@@ -15,6 +15,8 @@ from pydantic_core import PydanticUndefined
 
 from tertulia import reference_http
 from tertulia.settings import ENV_PREFIX, ModelServer, Settings
+from tertulia.telemetry import instruments
+from tertulia.telemetry.metrics import Histogram
 from tertulia.transports import feed_commands, feed_messages, own_events, standard_events
 from tertulia.transports import responses_socket_messages as socket
 from tertulia.transports.described import Described
@@ -223,6 +225,30 @@ def events_page() -> str:
     lines += [
         f"| {code.value} | {says} | {code.do} |\n" for code, says in feed_messages.CLOSES.items()
     ]
+    return "".join(lines)
+
+
+METRICS_INTRO = """\
+`GET /metrics` tells them in Prometheus' text format, on API nodes, workers and `tertulia serve`,
+each for its own process; who may read it is the setting `metrics`. Labels never hold content, ids
+of users or of responses. How to scrape and what to watch: [Watch a server](../how-to/watch.md).
+
+| metric | kind | labels | says |
+|---|---|---|---|
+"""
+
+
+def metrics_page() -> str:
+    """All instruments as Markdown."""
+    lines = [HEAD.format(title="Metrics"), METRICS_INTRO]
+    for one in instruments.REGISTRY.instruments:
+        labels = ", ".join(f"`{name}`" for name in one.labels)
+        lines.append(f"| `{one.name}` | {one.kind} | {labels} | {one.help} |\n")
+    lines.append("\nBuckets of the histograms, in seconds:\n\n")
+    for one in instruments.REGISTRY.instruments:
+        if isinstance(one, Histogram):
+            bounds = ", ".join(f"{bound:g}" for bound in one.buckets)
+            lines.append(f"- `{one.name}`: {bounds}\n")
     return "".join(lines)
 
 

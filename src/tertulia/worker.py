@@ -11,6 +11,7 @@ import structlog
 
 from tertulia.domain.ids import WORKER, new_id
 from tertulia.errors import Unavailable
+from tertulia.telemetry.instruments import ATTEMPTS, CLAIMS, RUNNING, SLOTS
 from tertulia.turns.generate import Attempt, Stop
 from tertulia.turns.parts import Parts
 from tertulia.turns.remember import entitle, wants_title
@@ -57,6 +58,7 @@ class Worker:
 
     def start(self) -> None:
         """Begin listening, renewing and sweeping."""
+        SLOTS.inc(by=self._parts.limits.capacity)
         timing = self._parts.timing
         self._loops = [
             asyncio.create_task(self._listen(), name="listen"),
@@ -76,6 +78,7 @@ class Worker:
         """Stop listening, let attempts finish within the grace time, hand the others over."""
         for loop in self._loops[:1]:
             loop.cancel()
+            SLOTS.dec(by=self._parts.limits.capacity)
         for unfinished in (self._turns, self._after):
             if unfinished:
                 await asyncio.wait(unfinished, timeout=self._parts.timing.grace)
@@ -147,17 +150,34 @@ class Worker:
             return  # unacknowledged: heard again, or rung again by the sweeper
         await acknowledge()
         if claimed is None:
+            CLAIMS.inc("none")
             return
+        CLAIMS.inc("first" if claimed.response.attempt == 1 else "later")
         response = claimed.response
         attempt = self._attempts[response_id] = Attempt(parts, claimed)
-        log.debug("turn_started", response_id=response_id, attempt=response.attempt)
+        log.debug(
+            "turn_started",
+            response_id=response_id,
+            attempt=response.attempt,
+            worker_id=self.id,
+        )
+        RUNNING.inc()
+        how = "crashed"
         try:
             finished = await attempt.run()
+            how = "left" if finished is None else "ended"
         finally:
+            RUNNING.dec()
+            ATTEMPTS.inc(how)
             if self._attempts.get(response_id) is attempt:
                 del self._attempts[response_id]
         if finished is None:
-            log.info("turn_left", response_id=response_id, attempt=response.attempt)
+            log.info(
+                "turn_left",
+                response_id=response_id,
+                attempt=response.attempt,
+                worker_id=self.id,
+            )
             return
         ended = finished.response
         usage = ended.usage
@@ -165,6 +185,7 @@ class Worker:
             "turn_ended",
             response_id=response_id,
             attempt=response.attempt,
+            worker_id=self.id,
             status=ended.status,
             error=ended.error.code if ended.error else None,
             input_tokens=usage.input_tokens if usage else 0,

@@ -17,6 +17,7 @@ MAKERS: dict[str, Callable[[], str]] = {
     "cli.md": lambda: reference.cli_page(cli.app),
     "http.md": lambda: reference.http_page(bootstrap.openapi()),
     "events.md": reference.events_page,
+    "metrics.md": reference.metrics_page,
     "openapi.json": lambda: reference.openapi_file(bootstrap.openapi()),
 }
 

@@ -12,13 +12,14 @@ from types import FrameType
 
 import uvicorn
 
-from tertulia import telemetry
+from tertulia import __version__, telemetry
 from tertulia.bootstrap import roles
 from tertulia.bootstrap.assembly import node
 from tertulia.bootstrap.roles import Role
 from tertulia.bootstrap.waiting import tell
 from tertulia.errors import Unavailable
 from tertulia.settings import Settings
+from tertulia.telemetry.instruments import INFO
 from tertulia.transports.app import create_app, create_worker_app
 
 #: Seconds that open connections get to end by themselves once all turns have ended.
@@ -35,6 +36,7 @@ def serve(settings: Settings, role: Role = "serve", *, open_browser: bool = Fals
         Unavailable: the port cannot be had, or the store does not answer.
     """
     telemetry.configure(level=settings.log_level, form=settings.log_format, lasting=True)
+    INFO.set(1, __version__, role)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, role, open_browser))
 

@@ -156,6 +156,17 @@ class Swept:
     taken_over: int
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Unfinished responses of all users: not admitted, admitted and held by nobody, held by a
+    worker. ``oldest_seconds``: how long the oldest that nobody holds has been there; 0: none."""
+
+    waiting: int
+    admitted: int
+    running: int
+    oldest_seconds: float
+
+
 class Turns(Protocol):
     """Guarantees: one terminal status per response, ever; `claim`, `renew`, `finish` and
     `release` are refused for stale attempts; exactly one usage row per response.
@@ -250,6 +261,10 @@ class Turns(Protocol):
         """How many responses, its own one counted, were accepted up to it and have not begun: 1 is
         next. None once it was claimed or has ended, and for unknown ids. Of all users: what stands
         before it may be others' work."""
+        ...
+
+    async def backlog(self) -> Backlog:
+        """What is to be done; looks at the unfinished only."""
         ...
 
     async def branch(self, user_id: str, response_id: str) -> Sequence[Node]:

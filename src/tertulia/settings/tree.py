@@ -23,6 +23,7 @@ from tertulia.settings.sections import (
 )
 
 SECRET_LENGTH = 32
+METRICS_TOKEN_LENGTH = 16
 
 
 def default_data() -> Path:
@@ -136,6 +137,16 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="Form of log lines; `auto`: console on a terminal, else JSON."
     )
+    metrics: Literal["off", "local", "open"] = Field(
+        "local",
+        description="Who may read `/metrics`: nobody, programs of this machine, or whoever "
+        "reaches the port. It holds numbers, never content, names or ids.",
+    )
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="Asked of every reader of `/metrics` as bearer token, from wherever it comes; "
+        "at least 16 characters.",
+    )
     limits: Limits = Field(default_factory=Limits, description="Limits per user and request.")
     turns: Turns = Field(default_factory=Turns, description="How responses run.")
     database: Database = Field(
@@ -186,6 +197,14 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < SECRET_LENGTH:
             msg = f"a secret has at least {SECRET_LENGTH} characters"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < METRICS_TOKEN_LENGTH:
+            msg = f"such a token has at least {METRICS_TOKEN_LENGTH} characters"
             raise ValueError(msg)
         return value
 

@@ -21,6 +21,7 @@ from tertulia.transports import (
     feed_sse,
     files,
     health,
+    metrics_route,
     models_routes,
     responses,
     responses_socket,
@@ -88,6 +89,7 @@ def create_app(services: Services) -> Application:
         diagnostics,
         embeddings,
         health,
+        metrics_route,
     )
     for part in parts:
         app.include_router(part.router)
@@ -104,6 +106,7 @@ def create_worker_app(services: Services) -> Application:
     app.state.services = services
     errors.install(app)
     app.include_router(health.router)
+    app.include_router(metrics_route.router)
     stack = app.build_middleware_stack()
     app.front = Observe(Guard(BodyLimit(stack, limit=_NO_BODY, uploads={}), services.settings))
     return app

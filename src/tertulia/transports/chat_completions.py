@@ -90,7 +90,7 @@ async def _whole(
     presence.came(response)
     end = None
     try:
-        with presence.connection(response.user_id):
+        with presence.connection(response.user_id, "waiting"):
             end = await _end(services, response, receive)
         if end is None:
             return HttpResponse(status_code=499)  # to nobody; the number is nginx's

@@ -154,7 +154,7 @@ class ChatStream(HttpResponse):
         response = self._response
         self._presence.came(response)
         try:
-            with self._presence.connection(response.user_id):
+            with self._presence.connection(response.user_id, "sse"):
                 while await self._lost(receive, send):
                     pass  # the log was begun anew; so are we, having shown nothing
             if not self._chunks.begun:

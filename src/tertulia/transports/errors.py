@@ -25,6 +25,7 @@ from tertulia.errors import (
     Unavailable,
     Unprocessable,
 )
+from tertulia.telemetry.instruments import ERRORS
 from tertulia.transports.reply import Documented, reply
 
 _DESCRIPTIONS = {
@@ -100,7 +101,8 @@ def documented_errors(*statuses: int) -> dict[str, Any]:
 
 
 def error_object(error: TertuliaError) -> dict[str, Any]:
-    """The inner object; the feed sends it as ``error`` too."""
+    """The inner object, as every transport tells it; each is counted."""
+    ERRORS.inc(error.code, "request")
     return {
         "message": error.message,
         "type": error.type,

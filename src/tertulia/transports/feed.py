@@ -44,7 +44,7 @@ class Feed:
             try:
                 await connection.run(known, Commands(connection, socket, address).run)
             finally:
-                presence.disconnect(principal.user_id)
+                presence.disconnect(principal.user_id, "feed")
         except Closed as closed:
             await socket.close(closed.code, within=services.settings.feed.slow_seconds)
         except Unavailable:
@@ -58,7 +58,7 @@ def _connected(
 ) -> Connection:
     connection = Connection(services, presence, principal, socket)
     try:
-        presence.connect(principal.user_id)
+        presence.connect(principal.user_id, "feed")
     except RateLimited:
         raise Closed(Close.TOO_MANY) from None
     return connection

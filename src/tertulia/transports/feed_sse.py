@@ -153,7 +153,7 @@ class FeedStream(HttpResponse):
             "status": self.status_code,
             "headers": self.raw_headers,
         }
-        with self._presence.connection(self._principal.user_id):
+        with self._presence.connection(self._principal.user_id, "feed_sse"):
             line = EventLine(send, start, resumes=wanted.known is not None)
             connection = Connection(
                 self._services, self._presence, self._principal, line, answers=False

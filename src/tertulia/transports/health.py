@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from tertulia.errors import TertuliaError
 from tertulia.telemetry import describe
+from tertulia.telemetry.instruments import READY
 from tertulia.transports.errors import documented
 from tertulia.transports.reply import reply
 from tertulia.transports.services import Probe, services_of
@@ -55,6 +56,8 @@ async def readyz(request: Request) -> Response:
     probes = {"store": services.parts.store.ping, **services.probes}
     found = await asyncio.gather(*(_ask(name, probe) for name, probe in probes.items()))
     parts = dict(zip(probes, found, strict=True))
+    for name, part in parts.items():
+        READY.set(int(part["ready"]), name)
     status = "ready" if all(part["ready"] for part in found) else "unready"
     if services.draining():
         status = "draining"

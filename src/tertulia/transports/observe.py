@@ -12,11 +12,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tertulia import telemetry
 from tertulia.errors import TertuliaError
 from tertulia.telemetry import describe
+from tertulia.telemetry.instruments import REQUEST_SECONDS, REQUESTS
+from tertulia.telemetry.metrics import OTHER
 from tertulia.transports.errors import error_reply
 
 _log = structlog.get_logger("tertulia.access")
 
-_PROBES = {"/healthz", "/readyz"}
+#: Asked all the time, by machines: neither counted nor logged with the others.
+_PROBES = {"/healthz", "/readyz", "/metrics"}
+#: Those that count by name; a client may send whatever word it likes.
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"}
 _STARTS = {"http.response.start", "websocket.http.response.start"}
 
 #: Headers of every answer.
@@ -55,24 +60,29 @@ class Observe:
             _log.error("request failed", route=_route(scope), **describe(fault))
             await _apologise(scope, receive, answer)
         finally:
-            _write(scope, answer.status, time.perf_counter() - begun)
+            now = time.perf_counter()
+            _count(scope, answer, begun, now)
+            _write(scope, answer.status, now - begun)
             telemetry.request_id.reset(bound)
 
 
 class _Answer:
     """The way out: marks what is sent, and knows its status (None: nothing was sent yet)."""
 
-    __slots__ = ("_send", "request_id", "status")
+    __slots__ = ("_send", "begun", "request_id", "status")
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
         self.request_id = request_id
         self.status: int | None = None
+        #: When the answer began.
+        self.begun = 0.0
 
     def __call__(self, message: Message) -> Awaitable[None]:
         kind = message["type"]
         if kind in _STARTS:
             self.status = message["status"]
+            self.begun = time.perf_counter()
             _add_headers(message, self.request_id)
         elif kind == "websocket.accept":
             self.status = 101
@@ -95,6 +105,18 @@ async def _apologise(scope: Scope, receive: Receive, answer: _Answer) -> None:
         said = f"The server failed on this request, {answer.request_id} in its log."
         await error_reply(TertuliaError(said))(scope, receive, answer)
     # Else the answer has begun: the server breaks the connection, so it cannot pass for whole.
+
+
+def _count(scope: Scope, answer: _Answer, begun: float, ended: float) -> None:
+    route = _route(scope)
+    if route in _PROBES:
+        return
+    method = scope.get("method", "WEBSOCKET")
+    if method not in _METHODS:
+        method = OTHER
+    REQUESTS.inc(route or "none", method, str(answer.status or 0))
+    if scope["type"] == "http":
+        REQUEST_SECONDS.observe((answer.begun or ended) - begun, route or "none", method)
 
 
 def _write(scope: Scope, status: int | None, seconds: float) -> None:

@@ -13,6 +13,7 @@ import structlog
 
 from tertulia.domain.response import Response
 from tertulia.errors import NotFound, RateLimited, TertuliaError
+from tertulia.telemetry.instruments import CONNECTIONS
 from tertulia.transports.feed_clock import FeedClock
 from tertulia.transports.services import Services
 from tertulia.turns.cancel import cancel
@@ -47,20 +48,23 @@ class Presence:
             )
 
     @contextmanager
-    def connection(self, user_id: str) -> Iterator[None]:
-        """Held for as long as a stream or socket of the user is open; raises as `check`."""
-        self.connect(user_id)
+    def connection(self, user_id: str, transport: str) -> Iterator[None]:
+        """Held for as long as a stream or socket of the user is open; raises as `check`.
+        ``transport``: as `instruments.CONNECTIONS` lists them."""
+        self.connect(user_id, transport)
         try:
             yield
         finally:
-            self.disconnect(user_id)
+            self.disconnect(user_id, transport)
 
-    def connect(self, user_id: str) -> None:
+    def connect(self, user_id: str, transport: str) -> None:
         """Count one more, until `disconnect`; raises as `check`."""
         self.check(user_id)
         self._connections[user_id] += 1
+        CONNECTIONS.inc(transport)
 
-    def disconnect(self, user_id: str) -> None:
+    def disconnect(self, user_id: str, transport: str) -> None:
+        CONNECTIONS.dec(transport)
         self._connections[user_id] -= 1
         if not self._connections[user_id]:
             del self._connections[user_id]

@@ -176,7 +176,7 @@ async def _wait(request: Request, services: Services, response: Response) -> Htt
     presence.came(response)
     ended = False
     try:
-        with presence.connection(response.user_id):
+        with presence.connection(response.user_id, "waiting"):
             ended = await _until_end(services, response, request.receive)
         if not ended:
             return HttpResponse(status_code=499)  # to nobody; the number is nginx's

@@ -47,7 +47,7 @@ class ResponsesSocket:
                 if services.draining():
                     raise stopping()
                 principal = await principal_of(client)
-                held.enter_context(presence.connection(principal.user_id))
+                held.enter_context(presence.connection(principal.user_id, "websocket"))
             except TertuliaError as error:
                 await refuse(error, scope, receive, send)
                 return

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tertulia.accounts import AccountService
     from tertulia.conversations import ConversationService
 
+#: For so many seconds the store's backlog, once counted, is good enough.
+BACKLOG_SECONDS = 5.0
+
 #: Returns when a part works; raises one of `tertulia.errors` when it does not.
 Probe = Callable[[], Awaitable[object]]
 
@@ -27,6 +30,21 @@ Probe = Callable[[], Awaitable[object]]
 def built_web_client() -> Path:
     """Where the web client is within the package."""
     return Path(__file__).resolve().parent.parent / "web"
+
+
+class Seldom:
+    """What is asked of by many and looked at once in ``seconds``."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._looked = float("-inf")
+
+    def due(self, now: float) -> bool:
+        """True: whoever asks now is to look."""
+        if now - self._looked < self._seconds:
+            return False
+        self._looked = now
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +65,8 @@ class Services:
     web: Path = field(default_factory=built_web_client)
     #: Where the store rings for what it has written into a user's feed.
     feed: FeedHub = field(default_factory=FeedHub)
+    #: When the store's backlog is to be counted again for ``/metrics``.
+    backlog: Seldom = field(default_factory=lambda: Seldom(BACKLOG_SECONDS))
     #: What the scripted model was called for; None where it is not offered.
     scripted_calls: Callable[[], Sequence[object]] | None = None
     #: None: the setting says that nothing is embedded.

@@ -61,7 +61,7 @@ class EventStream(HttpResponse):
         self._presence.came(response)
         ended = False
         try:
-            with self._presence.connection(response.user_id):
+            with self._presence.connection(response.user_id, "sse"):
                 reading = Reading(
                     self._parts,
                     response.user_id,

@@ -11,6 +11,7 @@ from tertulia.domain.frame import Frame
 from tertulia.domain.response import Response
 from tertulia.errors import Fenced, Unavailable
 from tertulia.ports.eventlog import Appended, EventLog
+from tertulia.telemetry.instruments import MENDS
 from tertulia.turns.pace import TIMER_RESOLUTION, Pace
 
 #: Seconds between tries while the log does not answer: first, and at most.
@@ -158,6 +159,12 @@ class LogWriter:
         self._settled = asyncio.Event()
         self._settled.set()
         self._error: BaseException | None = None
+        #: Whom to tell once the frame of this number is acknowledged.
+        self._told: tuple[int, Callable[[], None]] | None = None
+
+    def tell(self, frames: Sequence[Frame], then: Callable[[], None]) -> None:
+        """Call ``then`` once the log holds ``frames``, which are put next."""
+        self._told = (frames[-1].sequence_number, then)
 
     @property
     def busy(self) -> bool:
@@ -214,6 +221,7 @@ class LogWriter:
         elif isinstance(error, Unavailable) or _is_lost(error):
             # Appends under way after it fail too: the log refuses a gap. One task mends them all.
             if self._again is None and self._error is None:
+                MENDS.inc()
                 self._again = asyncio.create_task(self._mend(restore=_is_lost(error)))
         else:
             self._failed(error)
@@ -225,6 +233,9 @@ class LogWriter:
             self._kept += self._waiting.popleft()
         if not self._waiting:
             self._settled.set()
+        if self._told is not None and through >= self._told[0]:
+            then, self._told = self._told[1], None
+            then()
         if appended.cancel_requested:
             self._on_cancel()
 

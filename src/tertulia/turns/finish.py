@@ -10,6 +10,7 @@ from dataclasses import replace
 from tertulia.domain.frame import Frame
 from tertulia.errors import Fenced, Unavailable
 from tertulia.ports.turns import Finished, Outcome
+from tertulia.turns.measure import count
 from tertulia.turns.parts import Parts
 from tertulia.turns.submit import ring
 
@@ -50,6 +51,7 @@ async def announce(parts: Parts, finished: Finished) -> None:
 
     Both can be made up for: a reader or the sweeper appends the frame, the sweeper rings.
     """
+    count(finished.response)
     if not finished.logged:
         response = finished.response
         attempt = max(1, response.attempt)

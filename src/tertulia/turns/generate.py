@@ -26,6 +26,7 @@ from tertulia.turns.append import LogWriter
 from tertulia.turns.context import Context, assemble
 from tertulia.turns.finish import finish
 from tertulia.turns.images import loaded
+from tertulia.turns.measure import Measure
 from tertulia.turns.parts import Parts
 from tertulia.turns.pen import Pen
 
@@ -60,6 +61,7 @@ class Attempt:
         self._parts = parts
         self._claimed = claimed
         self.response = claimed.response
+        self._measure = Measure(claimed.response, parts.timing.lease)
         self._stop: Stop | None = None
         self._scope: asyncio.Timeout | None = None
         self._usage = Usage()
@@ -255,7 +257,8 @@ class Attempt:
     ) -> Ending:
         self._sent = context.sent
         promise = Promise(self.response.request)
-        pen = Pen(self._parts, composer, writer, context, promise)
+        shown = None if composer.prefix else self._measure.first_token
+        pen = Pen(self._parts, composer, writer, context, promise, shown)
         finished: Finished | None = None
         try:
             async with aclosing(model.generate(context.call)) as batches:

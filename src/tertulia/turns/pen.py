@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tertulia.domain.compose import Composer
 from tertulia.domain.continuation import Overlap
 from tertulia.domain.item import FunctionCall, ItemStatus
@@ -25,7 +27,10 @@ class Pen:
         writer: LogWriter,
         context: Context,
         promise: Promise,
+        on_shown: Callable[[], None] | None = None,
     ) -> None:
+        #: Called once readers can have the first of what is written here.
+        self._on_shown = on_shown
         self._composer = composer
         self._writer = writer
         self._overlap = Overlap(context.repeated)
@@ -137,4 +142,7 @@ class Pen:
             frames = self._composer.think(text)
         else:
             frames = self._composer.call(index, *self._names[index], text)
+        if self._on_shown is not None and frames:
+            self._writer.tell(frames, self._on_shown)
+            self._on_shown = None
         self._writer.put(frames)

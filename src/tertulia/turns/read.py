@@ -19,6 +19,7 @@ from tertulia.domain.item import FunctionCall, Item, Message, Reasoning
 from tertulia.errors import Fenced, PositionLost, Unavailable
 from tertulia.ports.eventlog import Subscription
 from tertulia.ports.turns import Node
+from tertulia.telemetry.instruments import STREAMS
 from tertulia.turns.parts import Parts
 
 
@@ -45,6 +46,7 @@ class Follower:
         self._loop = asyncio.get_running_loop()
         self._stirred = 0.0
         self._due = False
+        self._counted = False
         #: Number of the last frame given out.
         self.position: int | None = None
         #: True once the terminal frame was given out.
@@ -70,6 +72,8 @@ class Follower:
                 raise
             self.ended = True  # the reader holds everything there is
             return
+        self._counted = True
+        STREAMS.inc()
         # A reader with nothing before it asks the row at once: it may hold the end already.
         self._due = after is not None or not self._subscription.exists
         self._arm()
@@ -78,6 +82,9 @@ class Follower:
         """Leave; nothing is cancelled by it."""
         if self._subscription is not None:
             self._subscription.close()
+        if self._counted:
+            self._counted = False
+            STREAMS.dec()
         if self._timer is not None:
             self._timer.cancel()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tertulia.errors import Unavailable
 from tertulia.ports.turns import Swept
+from tertulia.telemetry.instruments import SWEEPS, SWEPT
 from tertulia.turns.finish import announce
 from tertulia.turns.parts import Parts
 from tertulia.turns.submit import ring
@@ -36,7 +37,9 @@ class Sweeper:
             )
         except Unavailable:
             self._answering_since = None
+            SWEEPS.inc("unavailable")
             return None
+        SWEEPS.inc("ok")
         await ring(self._parts, self._parts.unrung)
         return await self._told(swept)
 
@@ -56,6 +59,13 @@ class Sweeper:
         return await self._told(swept)
 
     async def _told(self, swept: Swept) -> Swept:
+        for what, count in (
+            ("rung", len(swept.ring)),
+            ("taken_over", swept.taken_over),
+            ("ended", len(swept.finished)),
+        ):
+            if count:
+                SWEPT.inc(what, by=count)
         for finished in swept.finished:
             await announce(self._parts, finished)
         await ring(self._parts, swept.ring)

@@ -9,21 +9,25 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import msgspec
+import structlog
 
 from tertulia.domain.conversation import derived_title
 from tertulia.domain.ids import RESPONSE, new_id
 from tertulia.domain.item import InputText, Item, Message, images_of
 from tertulia.domain.principal import Principal
 from tertulia.domain.response import Response
-from tertulia.errors import Fenced, InvalidInput, Unavailable
+from tertulia.errors import Fenced, InvalidInput, TertuliaError, Unavailable
 from tertulia.ports.model import Model
 from tertulia.ports.turns import MayBeTooLong, Submission, Submitted
+from tertulia.telemetry.instruments import RINGS, SUBMITTED
 from tertulia.turns.able import check_able
 from tertulia.turns.ask import Ask
 from tertulia.turns.fits import check_own, past_too_long, room
 from tertulia.turns.given import check_images, resolve
 from tertulia.turns.history import call_mistake
 from tertulia.turns.parts import Parts
+
+log = structlog.get_logger(__name__)
 
 
 async def submit(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
@@ -36,6 +40,26 @@ async def submit(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
             before it and ``truncation`` is ``disabled``.
         Conflict, RateLimited, Unavailable: see `tertulia.ports.turns.Turns.submit`.
     """
+    try:
+        submitted = await _accept(parts, principal, ask)
+    except TertuliaError as error:
+        SUBMITTED.inc("refused")
+        log.info("turn_refused", code=error.code, status=error.status, user=principal.user_id)
+        raise
+    response = submitted.response
+    SUBMITTED.inc("replayed" if submitted.replayed else "accepted")
+    log.info(
+        "turn_accepted",
+        response_id=response.id,
+        user=principal.user_id,
+        replayed=submitted.replayed,
+    )
+    await ring(parts, submitted.admitted)
+    return submitted
+
+
+async def _accept(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
+    """Durable, with its log opened, but not rung for."""
     model = parts.models.get(ask.request.model or None, admin=principal.admin)
     items = await resolve(parts.store, principal.user_id, ask.input)
     _check(ask, items, model)
@@ -70,7 +94,6 @@ async def submit(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
         submitted = await parts.store.submit(submission, parts.limits)
     if not submitted.replayed and not submitted.logged:
         await _open_log(parts, submitted)
-    await ring(parts, submitted.admitted)
     return submitted
 
 
@@ -85,8 +108,10 @@ async def ring(parts: Parts, response_ids: Iterable[str]) -> None:
         await parts.queue.ring(wanted)
     except Unavailable:
         parts.unrung.update(wanted)
+        RINGS.inc("unavailable")
     else:
         parts.unrung.difference_update(wanted)
+        RINGS.inc("ok")
 
 
 async def _open_log(parts: Parts, submitted: Submitted) -> None:

@@ -10,7 +10,7 @@ from tests.support.stores import ANN, BEN, Rig
 from tertulia.domain.admission import Limits
 from tertulia.domain.response import Request
 from tertulia.errors import RateLimited
-from tertulia.ports.turns import HEAD, Submitted
+from tertulia.ports.turns import HEAD, Backlog, Submitted
 
 ONE = Limits(running=1, waiting=10, capacity=1)
 
@@ -137,3 +137,14 @@ async def test_the_place_counts_what_was_accepted_before_and_has_not_begun(rig: 
     assert [await rig.store.place(ANN, r) for r in mine] == [None, 1, 2, 3]
     assert await rig.store.place(BEN, mine[1]) is None
     assert await rig.store.place(ANN, "resp_unknown") is None
+
+
+async def test_the_backlog_is_everybodys(rig: Rig) -> None:
+    assert await rig.store.backlog() == Backlog(0, 0, 0, 0.0)
+    ids = _ids([await rig.submit(str(n)) for n in range(3)])
+    rig.clock.now += 5
+    await rig.submit(user=BEN)
+    claimed = await rig.claim(ids[0])
+    assert await rig.store.backlog() == Backlog(1, 2, 1, 5.0)
+    await rig.end(claimed)
+    assert await rig.store.backlog() == Backlog(0, 3, 0, 5.0)

@@ -11,6 +11,7 @@ from typing import Final
 from tertulia.adapters.store.base import SqlBase
 from tertulia.adapters.store.journal import Unwritten
 from tertulia.adapters.store.scripts import ending, erase, leases, purge, reading, sweep
+from tertulia.adapters.store.scripts.backlog import backlog
 from tertulia.adapters.store.scripts.files import erase_expired
 from tertulia.adapters.store.scripts.item_nodes import find_items
 from tertulia.adapters.store.scripts.items import nodes
@@ -23,6 +24,7 @@ from tertulia.domain.response import Usage
 from tertulia.domain.sent import Sent
 from tertulia.ports.turns import (
     NOTHING,
+    Backlog,
     Cancelled,
     Claimed,
     Finished,
@@ -171,6 +173,9 @@ class SqlTurns(SqlBase):
 
     async def place(self, user_id: str, response_id: str) -> int | None:
         return await self._engine.read(lambda: reading.place(user_id, response_id))
+
+    async def backlog(self) -> Backlog:
+        return await self._engine.read(lambda: backlog(self._clock()))
 
     async def branch(self, user_id: str, response_id: str) -> Sequence[Node]:
         sealer = await self._sealer(user_id)
