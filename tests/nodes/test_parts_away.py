@@ -39,8 +39,11 @@ async def test_with_the_broker_away_workers_find_their_work(fleet: Fleet, scheme
     """From the start on, and for as long as it lasts."""
     url = f"{scheme}://127.0.0.1:{free_port()}"
     api = await fleet.node("api", queue=url)
-    await fleet.node("worker", queue=url)
-    assert (await readiness(api))["queue"] is False
+    worker = await fleet.node("worker", queue=url)
+    for node in (api, worker):
+        answer = await (await node.client()).get("/readyz")
+        assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+        assert (await readiness(node))["queue"] is False
     token = await api.register(PERSON)
     answer = await ask(api, token, "chunks=3")
     assert (answer.status_code, text_of(answer.json())) == (200, "w0 w1 w2")

@@ -94,7 +94,7 @@ async def test_a_server_that_works_is_ready(served: Served) -> None:
     assert ready.json() == {"status": "ready", "parts": {"store": {"ready": True, "code": None}}}
 
 
-async def test_the_part_that_fails_is_named(served: Served) -> None:
+async def test_the_part_that_fails_is_named_and_others_make_up_for_it(served: Served) -> None:
     async def down() -> None:
         raise Unavailable("The queue does not answer.", code="queue_down")
 
@@ -108,10 +108,9 @@ async def test_the_part_that_fails_is_named(served: Served) -> None:
         served.services, probes={"queue": down, "worker": broken, "keys": fine}
     ) as client:
         answer = await client.get("/readyz")
-    assert answer.status_code == 503
-    assert answer.headers["retry-after"] == "1"
+    assert answer.status_code == 200
     assert answer.json() == {
-        "status": "unready",
+        "status": "degraded",
         "parts": {
             "store": {"ready": True, "code": None},
             "queue": {"ready": False, "code": "queue_down"},
@@ -119,6 +118,19 @@ async def test_the_part_that_fails_is_named(served: Served) -> None:
             "keys": {"ready": True, "code": None},
         },
     }
+
+
+async def test_without_the_keys_nobody_should_come(served: Served) -> None:
+    async def down() -> None:
+        raise Unavailable("The keys cannot be read.", code="keys_down")
+
+    async with probed(served.services, probes={"keys": down}) as client:
+        answer = await client.get("/readyz")
+        numbers = await client.get("/metrics")
+    assert (answer.status_code, answer.json()["status"]) == (503, "unready")
+    assert answer.headers["retry-after"] == "1"
+    assert 'tertulia_part_ready{part="keys"} 0' in numbers.text
+    assert 'tertulia_part_ready{part="store"} 1' in numbers.text
 
 
 async def test_a_part_that_hangs_is_not_ready(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tertulia.accounts import AccountService
 from tertulia.adapters.embedding.choice import embedding_of
@@ -17,10 +18,12 @@ from tertulia.bootstrap.roles import Role
 from tertulia.bootstrap.steering import limits_of, pace_of, timing_of
 from tertulia.bootstrap.storage import Storage, storage
 from tertulia.conversations import ConversationService
+from tertulia.errors import Unavailable
 from tertulia.ports.embedding import Embedding
 from tertulia.ports.judge import Judge
 from tertulia.ports.keys import Cipher
 from tertulia.ports.limiter import Limiter
+from tertulia.ports.model import Models
 from tertulia.settings import Settings
 from tertulia.transports.feed_hub import FeedHub
 from tertulia.transports.services import Probe, Services
@@ -111,7 +114,7 @@ async def _parts(
     )
     kept.hints.bus, limiter = await open_cache(settings, deployment, stack)
     queue = await queue_of(settings, deployment, stack)
-    probes: dict[str, Probe] = {"queue": queue.ping}
+    probes: dict[str, Probe] = {"queue": queue.ping, "models": partial(_answers, models)}
     if is_server(settings.keys):
         probes["keys"] = kept.keys.ping
     for name, part in (("eventlog", log), ("cache", limiter)):
@@ -129,6 +132,18 @@ async def _parts(
         judge=judge,
     )
     return parts, limiter, probes
+
+
+async def _answers(models: Models) -> None:
+    """Whether the default model does, or may yet come to.
+
+    Raises:
+        NotFound: there is none.
+        Unavailable: it has failed.
+    """
+    state = models.get(None, admin=True).state()
+    if state.status == "failed":
+        raise Unavailable(state.detail or "The default model does not work.", code="model_failed")
 
 
 async def _services(

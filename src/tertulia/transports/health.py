@@ -19,6 +19,10 @@ from tertulia.transports.services import Probe, services_of
 
 router = APIRouter(tags=["health"])
 
+#: Without these nothing can be accepted or read. Without another part, whichever it is, messages
+#: are accepted and answered in the end, and every node is without it: to send clients away would
+#: only make all of it stop.
+NEEDED = frozenset({"store", "keys"})
 #: A part that has not answered within so many seconds is not ready.
 PROBE_SECONDS = 2.0
 
@@ -35,7 +39,9 @@ class Part(BaseModel):
 
 
 class Readiness(BaseModel):
-    status: Literal["ready", "unready", "draining"]
+    """`degraded`: a part is away, and others make up for it. It is answered with 200."""
+
+    status: Literal["ready", "degraded", "unready", "draining"]
     parts: dict[str, Part]
 
 
@@ -51,17 +57,23 @@ async def healthz() -> Response:
     responses={**documented(), 503: {"model": Readiness, "description": "Not ready."}},
 )
 async def readyz(request: Request) -> Response:
-    """Whether new clients should come here, and what keeps them from it."""
+    """Whether new clients should come here, and which parts are away.
+
+    Without `store` or `keys` they should not. Without `queue` workers look for their work
+    themselves; without `eventlog` streams wait; without `cache` every node counts its limits alone
+    and devices hear of news late; without `models` new answers fail.
+    """
     services = services_of(request)
     probes = {"store": services.parts.store.ping, **services.probes}
     found = await asyncio.gather(*(_ask(name, probe) for name, probe in probes.items()))
     parts = dict(zip(probes, found, strict=True))
     for name, part in parts.items():
         READY.set(int(part["ready"]), name)
-    status = "ready" if all(part["ready"] for part in found) else "unready"
+    away = {name for name, part in parts.items() if not part["ready"]}
+    status = "unready" if away & NEEDED else "degraded" if away else "ready"
     if services.draining():
         status = "draining"
-    ready = status == "ready"
+    ready = status in {"ready", "degraded"}
     headers = None if ready else {"retry-after": "1"}
     return reply({"status": status, "parts": parts}, 200 if ready else 503, headers)
 
