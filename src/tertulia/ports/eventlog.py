@@ -72,6 +72,8 @@ class EventLog(Protocol):
         Raises:
             Fenced: a higher attempt has opened the log, it ended (code ``log_ended``), or it is
                 gone (``log_lost``): only `open` begins a log.
+            TooLarge: the log holds as much of this response as it may. The frames that end an
+                answer are taken nevertheless.
             Unavailable: not durable, not visible; or frames before these are missing, since
                 their append failed. The caller may append the same frames again, those first.
         """

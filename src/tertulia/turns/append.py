@@ -167,6 +167,11 @@ class LogWriter:
         self._told = (frames[-1].sequence_number, then)
 
     @property
+    def kept(self) -> Sequence[Frame]:
+        """All frames that the log has acknowledged, those of earlier attempts first."""
+        return self._kept
+
+    @property
     def busy(self) -> bool:
         """Whether frames were put that are not yet acknowledged."""
         return bool(self._waiting)

@@ -14,11 +14,12 @@ from enum import Enum
 from functools import partial
 
 from tertulia.domain.compose import Composer
+from tertulia.domain.frame import Frame
 from tertulia.domain.item import Item, ItemStatus
 from tertulia.domain.promise import Promise
 from tertulia.domain.response import Failure, IncompleteReason, Status, Usage
 from tertulia.domain.sent import Sent
-from tertulia.errors import Fenced, ModelGarbage, TertuliaError, Unavailable
+from tertulia.errors import Fenced, ModelGarbage, TertuliaError, TooLarge, Unavailable
 from tertulia.ports.model import Chunk, Finished, Model
 from tertulia.ports.turns import Claimed, Outcome
 from tertulia.ports.turns import Finished as FinishedResponse
@@ -64,6 +65,8 @@ class Attempt:
         self._measure = Measure(claimed.response, parts.timing.lease)
         self._stop: Stop | None = None
         self._scope: asyncio.Timeout | None = None
+        #: Text of the open message that earlier attempts wrote.
+        self._prefix = ""
         self._usage = Usage()
         self._sent: Sent | None = None
         #: Its input, once that was read.
@@ -86,26 +89,46 @@ class Attempt:
         except (Fenced, Unavailable):
             # Another attempt was faster; or the lease expires, and another attempt follows.
             return None
-        writer = LogWriter(
-            parts.log,
-            response,
+        writer = self._writer(held)
+        try:
+            return await self._attempt(Composer(response, held), writer)
+        except TooLarge:
+            return await self._outgrown(writer.kept)
+        except (Fenced, Unavailable):
+            return None
+        finally:
+            writer.close()
+
+    def _writer(self, held: Sequence[Frame]) -> LogWriter:
+        return LogWriter(
+            self._parts.log,
+            self.response,
             held,
             confirm=self._confirmed,
             on_cancel=partial(self.stop, Stop.CANCELLED),
             on_lost=partial(self.stop, Stop.LOST),
         )
+
+    async def _attempt(self, composer: Composer, writer: LogWriter) -> FinishedResponse | None:
+        response = self.response
+        self._prefix = composer.prefix
+        ending = await self._write(composer, writer)
+        if self._stop is Stop.LOST:
+            return None
+        if ending is None:
+            await writer.drain()
+            lost = self._lost()
+            spent = response.spent.plus(lost).plus(self._usage)
+            await self._parts.store.release(response.id, response.attempt, spent, lost)
+            return None
+        return await self._end(composer, ending, writer)
+
+    async def _outgrown(self, kept: Sequence[Frame]) -> FinishedResponse | None:
+        """The log takes no more of this answer, so what it holds is all of it."""
+        writer = self._writer(kept)
+        ending = Ending("incomplete", "max_output_tokens")
         try:
-            composer = Composer(response, held)
-            ending = await self._write(composer, writer)
-            if self._stop is Stop.LOST:
-                return None
-            if ending is None:
-                await writer.drain()
-                lost = self._lost(composer)
-                spent = response.spent.plus(lost).plus(self._usage)
-                await parts.store.release(response.id, response.attempt, spent, lost)
-                return None
-            return await self._end(composer, ending, writer)
+            return await self._end(Composer(self.response, kept), ending, writer)
         except (Fenced, Unavailable):
             return None
         finally:
@@ -128,22 +151,22 @@ class Attempt:
             outcome = self._outcome(composer, ending)
         return await finish(self._parts, outcome, writer.through)
 
-    def _lost(self, composer: Composer) -> Usage:
+    def _lost(self) -> Usage:
         """At least what attempts that died untold have written: what was shown beyond what was
         counted."""
-        if not composer.prefix:
+        if not self._prefix:
             return Usage()
         try:
             model = self._parts.models.get(self.response.request.model, admin=True)
         except TertuliaError:  # the model is gone from this process
             return Usage()
-        written = model.count_tokens(composer.prefix) - self.response.spent.output_tokens
+        written = model.count_tokens(self._prefix) - self.response.spent.output_tokens
         if self.response.crashes == 0 or written <= 0:
             return Usage()
         return Usage(output_tokens=written, cost_micros=round(written * model.info.price_out))
 
     def _outcome(self, composer: Composer, ending: Ending) -> Outcome:
-        lost = self._lost(composer)
+        lost = self._lost()
         return Outcome(
             response_id=self.response.id,
             user_id=self.response.user_id,
