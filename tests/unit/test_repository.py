@@ -67,6 +67,7 @@ def test_what_is_locked_is_what_is_declared() -> None:
     """Run `make lock` after a change of the dependencies."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = project["dependency-groups"]
+    extras = project["project"]["optional-dependencies"]
     declared = {
         "run": [
             *project["project"]["dependencies"],
@@ -75,6 +76,11 @@ def test_what_is_locked_is_what_is_declared() -> None:
         ],
         "dev": [*groups["dev"], *groups["services"], *groups["manifests"]],
         "helm": groups["helm"],
+        "build": groups["build"],
+        "server": [
+            *project["project"]["dependencies"],
+            *(one for name, extra in extras.items() if name != "local" for one in extra),
+        ],
         "node": groups["node"],
     }
     for lock, requirements in declared.items():
