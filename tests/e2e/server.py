@@ -45,6 +45,7 @@ class Server:
         *flags: str,
         environment: dict[str, str] | None = None,
         command: tuple[str, ...] = (sys.executable, "-m", "tertulia"),
+        role: str = "serve",
     ) -> None:
         self.data = data
         self.port = free_port()
@@ -52,6 +53,7 @@ class Server:
         self.log = data.with_name(f"{data.name}.{self.port}.log")
         self._flags = flags
         self._command = command
+        self._role = role
         inherited = {
             k: v for k, v in os.environ.items() if not k.startswith(("TERTULIA_", "OPENAI"))
         }
@@ -62,7 +64,7 @@ class Server:
         """Start and wait for the line that says it is ready."""
         command = [
             *self._command,
-            *("serve", "--data", str(self.data), "--port", str(self.port), *self._flags),
+            *(self._role, "--data", str(self.data), "--port", str(self.port), *self._flags),
         ]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
@@ -76,7 +78,7 @@ class Server:
                 return self
         self.process.stdout.close()
         self.process.wait()
-        raise AssertionError(f"serve ended: {self.log.read_text()[-2000:]}")
+        raise AssertionError(f"{self._role} ended: {self.log.read_text()[-2000:]}")
 
     def _drain(self) -> None:
         assert self.process is not None

@@ -10,8 +10,10 @@ from pydantic import SecretStr
 from tests.nodes.conftest import Fleet
 from tests.support.services.postgres import Postgres
 from tests.support.services.process import free_port
+from tests.support.services.redis import RedisServer
 
 from tertulia.bootstrap.commands import migrate
+from tertulia.bootstrap.doctor import doctor
 from tertulia.bootstrap.roles import WORKER_PORT, check, port_of
 from tertulia.errors import Misconfigured, Unavailable
 from tertulia.settings import Settings
@@ -136,3 +138,22 @@ async def test_deployments_that_share_a_redis_do_not_meet(fleet: Fleet, postgres
         assert (await device.follow(response_id))[-1]["type"] == "response.completed"
     assert second.node.models.calls()
     assert not stranger.node.models.calls()
+
+
+def test_the_doctor_asks_every_part(
+    tmp_path: Path, postgres_url: str, redis_server: RedisServer
+) -> None:
+    shared: dict[str, Any] = {
+        "eventlog": redis_server.url,
+        "cache": redis_server.url,
+        "store": postgres_url,
+    }
+    away = f"amqp://ann:pa55word@127.0.0.1:{free_port()}"
+    settings = Settings(data=tmp_path, queue=away, **shared)
+    checks = {check.name: check for check in doctor(settings)}
+    assert checks["database"].ok
+    assert checks["eventlog"].ok
+    assert checks["cache"].ok
+    assert not checks["queue"].ok
+    assert "RabbitMQ" in checks["queue"].detail
+    assert "pa55word" not in checks["queue"].detail

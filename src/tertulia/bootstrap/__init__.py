@@ -1,15 +1,14 @@
 """Puts the parts together; the only place that sees all of them."""
 
 from tertulia.bootstrap.commands import (
-    Check,
     create_key,
     create_user,
-    doctor,
     list_models,
     migrate,
     openapi,
     pull_model,
 )
+from tertulia.bootstrap.doctor import Check, doctor
 from tertulia.bootstrap.serve import serve
 
 __all__ = [
