@@ -164,6 +164,18 @@ async def test_a_newer_schema_is_refused_with_both_versions(made: Made) -> None:
             assert part in caught.value.message
 
 
+async def test_what_a_newer_release_only_added_to_is_left_alone(made: Made) -> None:
+    """So nodes of the release before may start again while the new one is rolled out."""
+    await prepare(made.database)
+    await made.rows("ALTER TABLE responses ADD COLUMN later VARCHAR(8)")
+    await made.rows(f"UPDATE alembic_version SET version_num = '{HEAD}.1'")
+    shape = await made.shape()
+    await prepare(made.database)
+    await _starts(made)
+    assert await made.shape() == shape
+    assert await made.rows("SELECT version_num FROM alembic_version") == [(f"{HEAD}.1",)]
+
+
 async def test_an_older_schema_is_refused_until_it_is_brought_forward(made: Made) -> None:
     await prepare(made.database, KNOWN[-2])
     with pytest.raises(Misconfigured, match="tertulia migrate") as caught:

@@ -118,6 +118,16 @@ def test_a_newer_schema_is_refused_with_both_versions_and_the_remedy(path: Path)
         assert part in caught.value.message
 
 
+def test_what_a_newer_release_only_added_to_is_left_alone(path: Path) -> None:
+    prepare_sqlite(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE alembic_version SET version_num = '{HEAD}.1'")
+    before = path.read_bytes()
+    prepare_sqlite(path)
+    assert path.read_bytes() == before
+    assert migrations.is_prepared(path)
+
+
 def test_what_is_no_database_is_refused(path: Path) -> None:
     path.write_bytes(b"this is a letter, not a database" * 300)
     with pytest.raises(DataFolderError, match="cannot be used"):

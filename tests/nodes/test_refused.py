@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 from tests.nodes.conftest import Fleet
+from tests.nodes.test_together import PERSON, ask, text_of
 from tests.support.services.postgres import Postgres
 from tests.support.services.process import free_port
 from tests.support.services.redis import RedisServer
@@ -111,18 +113,26 @@ async def test_a_wrong_password(fleet: Fleet, postgres: Postgres) -> None:
 async def test_a_newer_schema(fleet: Fleet, postgres: Postgres) -> None:
     name = postgres.prepared_database()
     fleet.store = postgres.url(name)
-    set_version = "UPDATE alembic_version SET version_num = '9999'"
-    import asyncpg
-    from tests.support.services.apart import apart
-
-    async def run() -> None:
-        connection = await asyncpg.connect(fleet.store)
-        await connection.execute(set_version)
-        await connection.close()
-
-    apart(run())
+    connection = await asyncpg.connect(fleet.store)
+    await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    await connection.close()
     with pytest.raises(Misconfigured, match="9999"):
         await fleet.node("api")
+
+
+async def test_a_schema_that_a_newer_release_has_added_to(fleet: Fleet, postgres: Postgres) -> None:
+    """While that release is rolled out, this one goes on, and may start again."""
+    name = postgres.prepared_database()
+    fleet.store = postgres.url(name)
+    connection = await asyncpg.connect(fleet.store)
+    await connection.execute("ALTER TABLE responses ADD COLUMN later TEXT")
+    await connection.execute("CREATE TABLE later (id TEXT PRIMARY KEY)")
+    await connection.execute("UPDATE alembic_version SET version_num = version_num || '.1'")
+    await connection.close()
+    api = await fleet.node("api")
+    await fleet.node("worker")
+    answer = await ask(api, await api.register(PERSON), "chunks=3")
+    assert (answer.status_code, text_of(answer.json())) == (200, "w0 w1 w2")
 
 
 async def test_deployments_that_share_a_redis_do_not_meet(fleet: Fleet, postgres: Postgres) -> None:

@@ -1,4 +1,11 @@
-"""The schema's history, and the way along it, forward and back, without a file of settings."""
+"""The schema's history, and the way along it, forward and back, without a file of settings.
+
+While a release is rolled out, nodes of the one before run on the schema of the new one, and may
+start on it. So a revision either only adds (tables, columns that may be empty, indexes): then it is
+called by the number of the last one that did more, and a dot (``0005.1`` after ``0005``); code that
+knows the number works on. Or it takes away or changes, and gets the next number: at least one
+release after the last code that needed what it takes away.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +34,21 @@ _VERSION: Final = (
 )
 
 
+def serves(version: str | None) -> bool:
+    """Whether this code works on a schema of that version: `HEAD`, or what later releases have
+    only added to it."""
+    if version is None or version in KNOWN:
+        return version == HEAD
+    return version.partition(".")[0] == HEAD.partition(".")[0]
+
+
 def is_prepared(path: Path) -> bool:
-    """Whether the database at ``path`` is at `HEAD` already.
+    """Whether the database at ``path`` has the schema that this code works on.
 
     Raises:
         DataFolderError: it cannot be read.
     """
-    return _sqlite_version(path) == HEAD
+    return serves(_sqlite_version(path))
 
 
 def prepare_sqlite(path: Path) -> None:
@@ -46,7 +61,7 @@ def prepare_sqlite(path: Path) -> None:
         DataFolderError: a newer version wrote it, or it is no database of ours.
     """
     version = _sqlite_version(path)
-    if version == HEAD:
+    if serves(version):
         return
     if version is not None and version not in KNOWN:
         raise DataFolderError(
