@@ -36,7 +36,7 @@ from tertulia.adapters.eventlog.hub import Hub
 from tertulia.adapters.eventlog.redis_appends import Acknowledged, Append, outcome
 from tertulia.adapters.eventlog.redis_reads import Place, Reads
 from tertulia.adapters.eventlog.redis_scripts import DROPPED, NODE, Scripts
-from tertulia.adapters.eventlog.sealers import Sealers
+from tertulia.adapters.eventlog.sealers import InOrder, Sealers
 from tertulia.adapters.redis.call import into
 from tertulia.adapters.redis.channels import Channels
 from tertulia.adapters.redis.servers import Servers
@@ -100,9 +100,7 @@ class RedisEventLog:
         self._reads = Reads(servers, self._sealers, self._hub, patience=options.patience)
         #: Responses by channel, while they have readers here.
         self._followed: dict[str, str] = {}
-        self._late = 0
-        self._late_turn = asyncio.Lock()
-        self._late_tasks: set[asyncio.Task[Appended]] = set()
+        self._in_order = InOrder(self._sealers, self._append)
 
     async def start(self) -> None:
         """Raises `Misconfigured` or `Unavailable`: see `Servers.start`."""
@@ -122,8 +120,7 @@ class RedisEventLog:
         await self._servers.ask(probe.log, ["EXISTS", probe.log])
 
     async def close(self) -> None:
-        for task in self._late_tasks:
-            task.cancel()
+        self._in_order.close()
         self._channels.close()
         await self._servers.close()
 
@@ -149,14 +146,7 @@ class RedisEventLog:
     def append(
         self, user_id: str, response_id: str, attempt: int, frames: Sequence[Frame]
     ) -> Awaitable[Appended]:
-        sealer = self._sealers.known(user_id)
-        if sealer is not None and not self._late:
-            return self._append(sealer, response_id, attempt, frames)
-        self._late += 1
-        task = asyncio.create_task(self._append_late(user_id, response_id, attempt, frames))
-        self._late_tasks.add(task)
-        task.add_done_callback(self._late_tasks.discard)
-        return task
+        return self._in_order(user_id, response_id, attempt, frames)
 
     async def subscribe(
         self, user_id: str, response_id: str, after: int | None, wake: Callable[[], None]
@@ -247,21 +237,6 @@ class RedisEventLog:
         elif not isinstance(result, Fenced) or result.code == "log_lost":
             self._hub.doubt(response_id)
         tell(result)
-
-    async def _append_late(
-        self, user_id: str, response_id: str, attempt: int, frames: Sequence[Frame]
-    ) -> Appended:
-        """Append when the user's keys have come. The lock is fair, and nobody goes past those
-        who wait for it, so that the order of the calls is kept."""
-        try:
-            async with self._late_turn:
-                sealer = await self._sealers.get(user_id)
-                if sealer is None:
-                    raise gone(response_id)
-                future = self._append(sealer, response_id, attempt, frames)
-        finally:
-            self._late -= 1
-        return await future
 
     # --- what the hub reads --------------------------------------------------------------------
 

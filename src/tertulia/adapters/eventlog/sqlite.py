@@ -10,27 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final
 
 from tertulia.adapters.eventlog import sqlite_scripts as scripts
 from tertulia.adapters.eventlog.admit import gone
 from tertulia.adapters.eventlog.hub import Hub
+from tertulia.adapters.eventlog.sealers import InOrder, Sealers
 from tertulia.adapters.eventlog.sqlite_batch import Append, Outcome, append_all
 from tertulia.adapters.store.engine import Engine
 from tertulia.adapters.store.journal import Unwritten
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.statement import Script
 from tertulia.domain.frame import Frame
-from tertulia.errors import NotFound, TertuliaError
+from tertulia.errors import TertuliaError
 from tertulia.ports.eventlog import Appended, Subscription
 from tertulia.ports.keys import Cipher, Keys, UserKeys
-
-#: Users whose keys are at hand, so that an append is queued in the very call.
-_KNOWN_USERS: Final = 10_000
-
 
 #: An append, and who is to be told of it.
 _Asked = tuple[Append, asyncio.Future[Appended]]
@@ -49,21 +44,18 @@ class SqliteEventLog:
         window_bytes: int = 1 << 20,
     ) -> None:
         self._engine = engine
-        self._keys = keys
         self._cipher = cipher
         self._clock = clock
         self._hub = Hub(self, window_bytes=window_bytes)
-        self._sealers: OrderedDict[str, Sealer] = OrderedDict()
+        self._sealers = Sealers(keys, cipher)
+        self._in_order = InOrder(self._sealers, self._append)
         self._cancels: set[str] = set()
         self._asked: list[_Asked] = []
-        self._late = 0
-        self._late_turn = asyncio.Lock()
-        self._late_tasks: set[asyncio.Task[Appended]] = set()
 
     # --- the port ------------------------------------------------------------------------------
 
     async def open(self, user_id: str, response_id: str, attempt: int) -> Sequence[Frame]:
-        sealer = await self._sealer(user_id)
+        sealer = await self._sealers.get(user_id)
         if sealer is None:
             raise gone(response_id)
         self._write_asked()
@@ -77,14 +69,7 @@ class SqliteEventLog:
     def append(
         self, user_id: str, response_id: str, attempt: int, frames: Sequence[Frame]
     ) -> Awaitable[Appended]:
-        sealer = self._sealers.get(user_id)
-        if sealer is not None and not self._late:
-            return self._append(sealer, response_id, attempt, frames)
-        self._late += 1
-        task = asyncio.create_task(self._append_late(user_id, response_id, attempt, frames))
-        self._late_tasks.add(task)
-        task.add_done_callback(self._late_tasks.discard)
-        return task
+        return self._in_order(user_id, response_id, attempt, frames)
 
     async def subscribe(
         self, user_id: str, response_id: str, after: int | None, wake: Callable[[], None]
@@ -179,7 +164,7 @@ class SqliteEventLog:
 
     async def newest(self, user_id: str, response_id: str) -> tuple[Sequence[Frame], bool]:
         """See `hub.Source`."""
-        sealer = await self._sealer(user_id)
+        sealer = await self._sealers.get(user_id)
         if sealer is None:
             return (), False
         return await self._engine.read(lambda: scripts.newest(sealer, response_id), heavy=True)
@@ -188,7 +173,7 @@ class SqliteEventLog:
         self, user_id: str, response_id: str, number: int | None
     ) -> Sequence[Frame] | None:
         """See `hub.Source`."""
-        sealer = await self._sealer(user_id)
+        sealer = await self._sealers.get(user_id)
         if sealer is None:
             return None
         return await self._engine.read(
@@ -196,21 +181,6 @@ class SqliteEventLog:
         )
 
     # --- within --------------------------------------------------------------------------------
-
-    async def _sealer(self, user_id: str) -> Sealer | None:
-        """None when the user was erased."""
-        known = self._sealers.get(user_id)
-        if known is not None:
-            self._sealers.move_to_end(user_id)
-            return known
-        try:
-            keys = await self._keys.user_keys(user_id)
-        except NotFound:
-            return None
-        sealer = self._sealers[user_id] = Sealer(user_id, keys, self._cipher)
-        if len(self._sealers) > _KNOWN_USERS:
-            self._sealers.popitem(last=False)
-        return sealer
 
     def _append(
         self, sealer: Sealer, response_id: str, attempt: int, frames: Sequence[Frame]
@@ -246,21 +216,6 @@ class SqliteEventLog:
                 self.published(append.response_id, outcome)
             if not future.done():
                 future.set_result(Appended(append.response_id in self._cancels))
-
-    async def _append_late(
-        self, user_id: str, response_id: str, attempt: int, frames: Sequence[Frame]
-    ) -> Appended:
-        """Append when the user's keys have come. The lock is fair, and nobody goes past those
-        who wait for it, so that the order of the calls is kept."""
-        try:
-            async with self._late_turn:
-                sealer = await self._sealer(user_id)
-                if sealer is None:
-                    raise gone(response_id)
-                future = self._append(sealer, response_id, attempt, frames)
-        finally:
-            self._late -= 1
-        return await future
 
     def _erased(self, response_ids: Sequence[str]) -> None:
         for response_id in response_ids:
