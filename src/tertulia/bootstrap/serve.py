@@ -58,9 +58,9 @@ async def _serve(settings: Settings, role: Role, open_browser: bool) -> None:
 
     port = roles.port_of(settings, role)
     async with node(settings, role, draining=draining) as parts:
-        app = create_worker_app if role == "worker" else create_app
+        app = (create_worker_app if role == "worker" else create_app)(parts.services)
         config = uvicorn.Config(
-            app(parts.services),
+            app,
             host=settings.host,
             port=port,
             backlog=BACKLOG,
@@ -87,6 +87,7 @@ async def _serve(settings: Settings, role: Role, open_browser: bool) -> None:
             if parts.worker is not None:
                 ends.append(parts.worker.stop())
             await asyncio.gather(*ends)
+            app.front.end()
 
         server = Server(config, settings, drain, open_browser=open_browser)
         # An API node loads none.

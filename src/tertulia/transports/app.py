@@ -48,7 +48,7 @@ class Application(FastAPI):
     would go through these, and every idle socket hold them.
     """
 
-    front: ASGIApp
+    front: Observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
@@ -112,7 +112,7 @@ def create_worker_app(services: Services) -> Application:
     return app
 
 
-def _layers(routed: ASGIApp, settings: Settings) -> ASGIApp:
+def _layers(routed: ASGIApp, settings: Settings) -> Observe:
     """What every request goes through on its way to the routes, the last of it first."""
     app: ASGIApp = Direct(
         routed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Awaitable
@@ -14,7 +15,7 @@ from tertulia.errors import TertuliaError
 from tertulia.telemetry import describe
 from tertulia.telemetry.instruments import REQUEST_SECONDS, REQUESTS
 from tertulia.telemetry.metrics import OTHER
-from tertulia.transports.errors import error_reply
+from tertulia.transports.errors import error_reply, stopping
 
 _log = structlog.get_logger("tertulia.access")
 
@@ -44,6 +45,15 @@ class Observe:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._running: set[asyncio.Task[object]] = set()
+        self._ending = False
+
+    def end(self) -> None:
+        """End the requests that still run, since the server does: those that have no answer yet
+        get 503, and streams end where they are, for their clients to resume elsewhere."""
+        self._ending = True
+        for task in self._running:
+            task.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
@@ -54,12 +64,23 @@ class Observe:
         begun = time.perf_counter()
         answer = _Answer(send, request_id)
         bound = telemetry.request_id.set(request_id)
+        task = asyncio.current_task()
+        # Sockets have a farewell of their own.
+        ours = task is not None and scope["type"] == "http"
+        if ours:
+            self._running.add(task)  # type: ignore[arg-type]
         try:
             await self._app(scope, receive, answer)
+        except asyncio.CancelledError:
+            if not (ours and self._ending):
+                raise
+            await _take_leave(scope, receive, answer)
         except Exception as fault:  # noqa: BLE001  # the last resort: nothing is above but the server
             _log.error("request failed", route=_route(scope), **describe(fault))
             await _apologise(scope, receive, answer)
         finally:
+            if ours:
+                self._running.discard(task)
             now = time.perf_counter()
             _count(scope, answer, begun, now)
             _write(scope, answer.status, now - begun)
@@ -96,6 +117,13 @@ def _add_headers(message: Message, request_id: str) -> None:
     if all(name != b"cache-control" for name, _ in headers):
         headers.append(_NO_STORE)
     message["headers"] = headers
+
+
+async def _take_leave(scope: Scope, receive: Receive, answer: _Answer) -> None:
+    if answer.status is None:
+        await error_reply(stopping())(scope, receive, answer)
+    else:
+        await answer({"type": "http.response.body", "body": b""})
 
 
 async def _apologise(scope: Scope, receive: Receive, answer: _Answer) -> None:
