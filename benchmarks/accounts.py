@@ -1,40 +1,41 @@
-"""Makes many accounts by the product's own command line, in one process.
+"""Makes many accounts as the product's own commands make them, in one process.
 
     python -m benchmarks.accounts DATA NUMBER FILE
 
-Each user comes from ``tertulia user create --password-stdin`` and ``tertulia key create``; the
-keys are written to FILE, one a line. A process for each would take a second a user.
+What ``tertulia user create`` and ``tertulia key create`` do, over the settings of the environment;
+the keys are written to FILE, one a line. A process for each would take a second a user.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
+import asyncio
 import sys
 from pathlib import Path
 
-from tertulia.cli import app
+from tertulia.accounts import AccountService
+from tertulia.adapters.cache.limiter import MemoryLimiter
+from tertulia.bootstrap.storage import storage
+from tertulia.settings import load
 
-PASSWORD = "correct horse battery staple\n"
-
-
-def command(*words: str, said: str = "") -> str:
-    """What it prints."""
-    out = io.StringIO()
-    sys.stdin = io.StringIO(said)
-    with contextlib.redirect_stdout(out):
-        app(list(words), standalone_mode=False)
-    return out.getvalue().strip()
+PASSWORD = "correct horse battery staple"
 
 
-def main(data: str, number: str, file: str) -> None:
+async def make(data: Path, number: int) -> list[str]:
+    """The API keys of so many new users."""
+    settings = load(data=data)
     keys = []
-    for index in range(int(number)):
-        email = f"user{index}@example.org"
-        command("user", "create", email, "--password-stdin", "--data", data, said=PASSWORD)
-        keys.append(command("key", "create", email, "--data", data))
-    Path(file).write_text("\n".join(keys))
+    async with storage(settings, exclusive=False) as kept:
+        accounts = AccountService(
+            kept.store, MemoryLimiter(), secret=kept.secret, settings=settings
+        )
+        for index in range(number):
+            email = f"user{index}@example.org"
+            user = await accounts.create_user(email, PASSWORD)
+            keys.append((await accounts.create_key(user.id, "bench"))[1])
+        accounts.close()
+    return keys
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    folder, count, file = sys.argv[1:]
+    Path(file).write_text("\n".join(asyncio.run(make(Path(folder), int(count)))))

@@ -8,12 +8,10 @@ It prints ``ready``, waits for a line, works, and prints its result as a line of
 from __future__ import annotations
 
 import asyncio
-import math
 import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
 
 import msgspec
 import uvloop
@@ -21,8 +19,9 @@ import uvloop
 from benchmarks.dialect import DIALECTS, Ask, System
 from benchmarks.http import Connection, Lost
 from benchmarks.idle import hold
-from benchmarks.jobs import Idle, Job, Load, Read, Result, Seed
-from benchmarks.wire import FIRST_SECONDS, answer, model_id
+from benchmarks.jobs import Idle, Job, Load, Read, Result, Resume, Seed
+from benchmarks.resume import resume
+from benchmarks.wire import FIRST_SECONDS, Wrong, answer, model_id, percentile
 
 #: Kinds of failures that are told apart in a result.
 MOST_KINDS = 5
@@ -36,14 +35,10 @@ class _Event(msgspec.Struct):
 _event = msgspec.json.Decoder(_Event).decode
 
 
-class Wrong(Exception):
-    """An answer that is not what the model said."""
-
-
 class Reader:
     """Takes one answer's stream apart. All times are of the monotonic clock, in seconds."""
 
-    __slots__ = ("_delta", "_end", "_rest", "ended", "first", "gaps", "last", "text")
+    __slots__ = ("_delta", "_end", "_rest", "ended", "first", "gaps", "last", "size", "text")
 
     def __init__(self, system: System, gaps: list[float]) -> None:
         self._delta = DIALECTS[system].delta
@@ -52,9 +47,12 @@ class Reader:
         self.gaps = gaps
         self.text: list[str] = []
         self.first = self.last = 0.0
+        #: Bytes of the stream so far.
+        self.size = 0
         self.ended = False
 
     def read(self, data: bytes) -> None:
+        self.size += len(data)
         *events, self._rest = (self._rest + data).split(b"\n\n")
         before = len(self.text)
         for event in events:
@@ -84,8 +82,8 @@ class Reader:
 
 async def turn(
     connection: Connection, system: System, chat: str, tag: str, chunks: int, rate: int
-) -> tuple[float, list[float]]:
-    """One message and its whole answer: seconds to its first word, and between its pieces.
+) -> tuple[float, Reader]:
+    """One message and its whole answer: seconds to its first word, and what was read.
 
     Raises:
         Wrong: the text is not the model's.
@@ -96,7 +94,7 @@ async def turn(
     begun = time.monotonic()
     await connection.stream(ask, reader.read)
     reader.verify(answer(tag, chunks))
-    return reader.first - begun, reader.gaps
+    return reader.first - begun, reader
 
 
 async def new_chat(connection: Connection, system: System) -> str:
@@ -112,26 +110,29 @@ class Tally:
         self.turns = 0
         self.firsts: list[float] = []
         self.gaps: list[float] = []
+        self.size = 0
         self.failures: Counter[str] = Counter()
 
     async def play(self, job: Load, number: int) -> None:
         """One user: every turn is a new chat, a message and the whole stream."""
         await asyncio.sleep(job.ramp * number / job.users)
         token = job.tokens[number % len(job.tokens)]
-        connection = await Connection.open(job.host, job.port, token)
+        port = job.ports[number % len(job.ports)]
+        connection = await Connection.open(job.host, port, token)
         for round_ in range(job.turns):
             try:
                 chat = await new_chat(connection, job.system)
                 tag = f"u{number}t{round_}"
-                first, gaps = await turn(connection, job.system, chat, tag, job.chunks, job.rate)
+                first, read = await turn(connection, job.system, chat, tag, job.chunks, job.rate)
             except (Lost, OSError, ValueError, Wrong) as error:
                 self.failures[f"{type(error).__name__} {error}"[:120]] += 1
                 connection.close()
-                connection = await Connection.open(job.host, job.port, token)
+                connection = await Connection.open(job.host, port, token)
                 continue
             self.turns += 1
             self.firsts.append(first)
-            self.gaps += gaps
+            self.gaps += read.gaps
+            self.size += read.size
         connection.close()
 
 
@@ -153,14 +154,8 @@ async def load(job: Load) -> Result:
         first_p99_ms=1000 * percentile(added, 0.99),
         gap_p50_ms=1000 * percentile(gaps, 0.5),
         gap_p99_ms=1000 * percentile(gaps, 0.99),
+        bytes_read=tally.size,
     )
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value that ``share`` of all do not exceed; 0 of none."""
-    if not ordered:
-        return 0.0
-    return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]
 
 
 async def seed(job: Seed) -> Result:
@@ -209,6 +204,8 @@ async def work(job: Job) -> Result:
         return await seed(job)
     if isinstance(job, Idle):
         return await hold(job)
+    if isinstance(job, Resume):
+        return await resume(job)
     return await read(job)
 
 

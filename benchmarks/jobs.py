@@ -9,11 +9,11 @@ from benchmarks.dialect import System
 
 class Load(msgspec.Struct, tag=True):
     """A closed loop of ``users``, each of whom takes ``turns``; they begin spread over ``ramp``
-    seconds."""
+    seconds, at one of ``ports`` each."""
 
     system: System
     host: str
-    port: int
+    ports: list[int]
     tokens: list[str]
     users: int
     turns: int
@@ -58,7 +58,23 @@ class Idle(msgspec.Struct, tag=True):
     connections: int
 
 
-Job = Load | Seed | Read | Idle
+class Resume(msgspec.Struct, tag=True):
+    """Users who read one answer each and lose their connection again and again, after ``most``
+    seconds at most, and resume it at the next of ``ports`` after ``away`` seconds at most."""
+
+    host: str
+    ports: list[int]
+    tokens: list[str]
+    users: int
+    chunks: int
+    rate: int
+    ramp: float
+    most: float
+    away: float
+    seed: int
+
+
+Job = Load | Seed | Read | Idle | Resume
 
 
 class Result(msgspec.Struct):
@@ -72,6 +88,9 @@ class Result(msgspec.Struct):
     first_p99_ms: float = 0.0
     gap_p50_ms: float = 0.0
     gap_p99_ms: float = 0.0
+    resumes: int = 0
+    resume_p50_ms: float = 0.0
+    resume_p99_ms: float = 0.0
     bytes_read: int = 0
     chat: str = ""
     client_cpu: float = 0.0

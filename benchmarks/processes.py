@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -136,7 +136,7 @@ class Process:
 
     def cpu(self) -> float:
         """Seconds of CPU that it and its children have used, the kernel's part included."""
-        return sum(map(_cpu_of, _family(self.pid)))
+        return cpu_of(self.pid)
 
     def threads(self) -> dict[int, float]:
         """Seconds of CPU that each of its own threads has used, by the kernel's number."""
@@ -146,6 +146,41 @@ class Process:
     def rss(self) -> int:
         """Bytes of memory that it and its children have resident."""
         return sum(map(_rss_of, _family(self.pid)))
+
+
+class Group:
+    """Several processes that are one server."""
+
+    def __init__(self, processes: Sequence[Process]) -> None:
+        self._processes = processes
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        for process in self._processes:
+            process.stop()
+
+    def cpu(self) -> float:
+        """See `Process.cpu`."""
+        return sum(process.cpu() for process in self._processes)
+
+    def rss(self) -> int:
+        """See `Process.rss`."""
+        return sum(process.rss() for process in self._processes)
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU that a process and its children have used, those that have ended included."""
+    return sum(map(_cpu_of, _family(pid)))
 
 
 def machine_cpu() -> float:

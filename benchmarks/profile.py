@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from benchmarks.measures import Scale
+from benchmarks.measures import OF, Scale
 from benchmarks.measures.base import stage
 from benchmarks.measures.turns import loop
+from benchmarks.processes import Process
 from benchmarks.systems import Bench
 
 #: Samples a second.
@@ -43,9 +44,10 @@ class Cost:
     threads: dict[int, float]
 
 
-def record(bench: Bench, scale: Scale, file: Path) -> Cost:
+def record(bench: Bench, scale: Scale, file: Path, part: str = "") -> Cost:
     """Sample the server while the many users are at work, into folded stacks, which
-    speedscope.app shows.
+    speedscope.app shows. ``part``: which of its processes, if it is several; then there are fewer
+    users.
 
     Raises:
         RuntimeError: py-spy is not there, or may not look into the server.
@@ -54,7 +56,8 @@ def record(bench: Bench, scale: Scale, file: Path) -> Cost:
     if spy is None:
         raise RuntimeError("py-spy is not installed: run `make dev`")
     with stage(bench, "product", (scale.chunks, scale.rate)) as on:
-        server = on.server.process
+        server = on.server.processes[part] if part else on.server.process
+        assert isinstance(server, Process)
         before = server.threads()
         sampling = subprocess.Popen(
             [spy, "record", *_OPTIONS, "--pid", str(server.pid), "--output", str(file)],
@@ -65,7 +68,7 @@ def record(bench: Bench, scale: Scale, file: Path) -> Cost:
         try:
             figures = loop(
                 on,
-                users=scale.users,
+                users=scale.hundred if part else scale.users,
                 turns=2,
                 chunks=scale.chunks,
                 rate=scale.rate,
@@ -82,7 +85,7 @@ def record(bench: Bench, scale: Scale, file: Path) -> Cost:
     if not file.exists():
         raise RuntimeError(f"py-spy has recorded nothing: {said[-500:]}")
     each = {thread: 1000 * seconds / figures["turns"] for thread, seconds in used.items()}
-    return Cost(figures["cpu_ms"], each)
+    return Cost(figures[f"{OF}{part}" if part else "cpu_ms"], each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +169,10 @@ def _package(frames: list[Frame]) -> str:
     return "python"
 
 
-def markdown(found: Profile, cost: Cost, date: str) -> str:
+def markdown(found: Profile, cost: Cost, date: str, of: str = "300 users") -> str:
     ours = {frame: weight for frame, weight in found.within.items() if frame.ours}
     head = (
-        f"Recorded on {date} by `python -m benchmarks --profile`: 300 users, {found.samples:,} "
+        f"Recorded on {date} by `python -m benchmarks --profile`: {of}, {found.samples:,} "
         f"samples, {cost.all:.1f} ms of CPU a turn with the sampling.\n"
     )
     tables = (

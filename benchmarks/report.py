@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measures import Row
+from benchmarks.measures import OF, Row
 from benchmarks.session import Session, Taken
 
 #: A floor this much slower than the one that the aims were set by must be explained.
@@ -67,7 +67,7 @@ def markdown(session: Session) -> str:
         + (f" at {session.commit}" if session.commit else "")
         + f", {'one run' if runs == 1 else f'medians of {runs} runs'}, on {session.machine}.\n"
     )
-    parts = [head, _table(found), _shares(session), _slow(found), _busy(session)]
+    parts = [head, _table(found), _apart(session), _shares(session), _slow(found), _busy(session)]
     return "\n".join(part for part in parts if part)
 
 
@@ -100,6 +100,22 @@ def _figure(value: float | None, unit: str) -> str:
         return "–"
     digits = 0 if value >= 100 or value == int(value) else 1 if value >= 10 else 2
     return f"{value:,.{digits}f} {unit}".rstrip()
+
+
+def _apart(session: Session) -> str:
+    """CPU a turn of each part of the product, and of each service beside it."""
+    out: list[str] = []
+    for taken in session.taken:
+        figures = taken.runs.get("product", [{}])[0]
+        names = [name for name in figures if name.startswith(OF)]
+        if not names:
+            continue
+        if not out:
+            shown = " | ".join(name.removeprefix(OF) for name in names)
+            out += [f"| CPU per turn, ms | {shown} |", "|---|" + "--:|" * len(names)]
+        values = [_figure(taken.median("product", name), "") for name in names]
+        out.append(f"| {taken.measure.about} | {' | '.join(values)} |")
+    return "\n".join(out) + "\n" if out else ""
 
 
 def _shares(session: Session) -> str:

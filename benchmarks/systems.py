@@ -11,14 +11,19 @@ import subprocess
 import sys
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeAlias
 
 from benchmarks.dialect import System
-from benchmarks.processes import ROOT, Process, environment, free_port
+from benchmarks.processes import ROOT, Group, Process, environment, free_port
 
 HOST = "127.0.0.1"
+
+#: Seconds of CPU that something has used until now, by its name.
+Meters: TypeAlias = Mapping[str, Callable[[], float]]
 
 #: All load comes from one address and the fastest measure makes hundreds of chats a second and
 #: user; both limits are counted as ever, but let this much pass.
@@ -27,7 +32,7 @@ RAISED = {
     "TERTULIA_LIMITS__REQUESTS_PER_MINUTE_IP": "1000000000",
 }
 #: Only while accounts are made: a password's hash costs a quarter of a second as shipped.
-_QUICK_PASSWORDS = {
+QUICK_PASSWORDS = {
     "TERTULIA_PASSWORDS__TIME_COST": "1",
     "TERTULIA_PASSWORDS__MEMORY_KIB": "8",
     "TERTULIA_PASSWORDS__PARALLELISM": "1",
@@ -37,19 +42,40 @@ _NO_LOCAL_MODEL = {"TERTULIA_MODELS__LOCAL": ""}
 
 @dataclass(slots=True)
 class Server:
-    """A running server. ``tokens``: one for each of its users; ``seconds``: how long it took to
-    answer first."""
+    """A running server. ``ports``: where its nodes listen; ``tokens``: one for each of its users;
+    ``seconds``: how long it took to answer first. ``parts``, ``services``: of what it is made, and
+    what runs beside it, if more than one process; each tells the seconds of CPU it has used."""
 
     system: System
-    process: Process
-    port: int
+    process: Process | Group
+    ports: Sequence[int]
     tokens: Sequence[str]
     folder: Path
     seconds: float = 0.0
+    parts: Meters = field(default_factory=dict)
+    services: Meters = field(default_factory=dict)
+    #: One process of each part, for a sampler.
+    processes: Mapping[str, Process] = field(default_factory=dict)
+
+    @property
+    def port(self) -> int:
+        return self.ports[0]
 
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Of a server: see `Bench.start`."""
+
+    upstream: str
+    models: Sequence[str]
+    core: int | None
+    fresh: bool
+    nodes: int
+    changes: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -80,15 +106,19 @@ class Bench:
         *,
         core: int | None = None,
         fresh: bool = False,
+        nodes: int = 1,
+        changes: Mapping[str, str] = MappingProxyType({}),
     ) -> Server:
         """Returns once the server answers.
 
-        ``core``: the only one that it may use. ``fresh``: without accounts, or anything else.
+        ``core``: the only one that it may use. Of the product alone: ``fresh``, without accounts,
+        or anything else; ``nodes``, of each kind, where it has kinds; ``changes``, to its settings.
         """
         folder = self.folder()
         if system == "floor":
             return self._floor(folder, upstream, core)
-        return self._product(folder, upstream, models, core, fresh=fresh)
+        wanted = Wanted(upstream, models, core, fresh, nodes, changes)
+        return self._product(folder, wanted)
 
     # --- the floor -------------------------------------------------------------------------------
 
@@ -103,33 +133,32 @@ class Bench:
             core=core,
         )
         tokens = [_jwt(f"user{n}", secret.encode()) for n in range(self.users)]
-        server = Server("floor", process, port, tokens, folder)
-        return _ready(server)
+        server = Server("floor", process, [port], tokens, folder)
+        return _ready(process, server)
 
     # --- the product -----------------------------------------------------------------------------
 
-    def _product(
-        self, folder: Path, upstream: str, models: Sequence[str], core: int | None, *, fresh: bool
-    ) -> Server:
+    def _product(self, folder: Path, wanted: Wanted) -> Server:
         data = folder / "data"
-        if not fresh:
+        if not wanted.fresh:
             shutil.copytree(self._accounts(), data)
         port = free_port()
-        server = {
-            "TERTULIA_MODELS__SERVERS__0__NAME": "bench",
-            "TERTULIA_MODELS__SERVERS__0__BASE_URL": upstream,
-            "TERTULIA_MODELS__SERVERS__0__MODELS": ",".join(models),
-        }
         process = Process(
             *(sys.executable, "-m", "tertulia", "serve", "--data", str(data)),
             *("--port", str(port)),
             log=folder / "product.log",
-            changes=self._changes(RAISED | (server if upstream else {}) | self.extra),
-            core=core,
+            changes=self.settings(wanted),
+            core=wanted.core,
         )
-        return _ready(Server("product", process, port, self._keys, folder))
+        return _ready(process, Server("product", process, [port], self._keys, folder))
 
-    def _changes(self, more: Mapping[str, str]) -> dict[str, str]:
+    def settings(self, wanted: Wanted) -> dict[str, str]:
+        """The environment of a process of the product."""
+        server = model_server(wanted.upstream, wanted.models)
+        return self.changes(RAISED | server | dict(wanted.changes) | self.extra)
+
+    def changes(self, more: Mapping[str, str]) -> dict[str, str]:
+        """What any process of this package needs, and ``more``."""
         path = os.pathsep.join((str(self.source), str(ROOT)))
         return {"PYTHONPATH": path, **_NO_LOCAL_MODEL, **more}
 
@@ -140,7 +169,7 @@ class Bench:
             keys = self.root / "keys"
             subprocess.run(
                 [sys.executable, "-m", "benchmarks.accounts", data, str(self.users), keys],
-                env=environment(self._changes(_QUICK_PASSWORDS)),
+                env=environment(self.changes(QUICK_PASSWORDS)),
                 cwd=self.root,
                 check=True,
             )
@@ -148,11 +177,22 @@ class Bench:
         return data
 
 
-def _ready(server: Server) -> Server:
+def model_server(upstream: str, models: Sequence[str]) -> dict[str, str]:
+    """The settings by which the product reaches it, if there is one."""
+    if not upstream:
+        return {}
+    return {
+        "TERTULIA_MODELS__SERVERS__0__NAME": "bench",
+        "TERTULIA_MODELS__SERVERS__0__BASE_URL": upstream,
+        "TERTULIA_MODELS__SERVERS__0__MODELS": ",".join(models),
+    }
+
+
+def _ready(process: Process, server: Server) -> Server:
     try:
-        server.seconds = server.process.until(f"{server.url}/healthz")
+        server.seconds = process.until(f"{server.url}/healthz")
     except RuntimeError:
-        server.process.stop()
+        process.stop()
         raise
     return server
 

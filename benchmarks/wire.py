@@ -1,14 +1,21 @@
-"""What upstream, floor and clients agree on: which words an answer has, and when they come."""
+"""What upstream, floor and clients agree on: which words an answer has, and when they come; and
+how times are told."""
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 #: Seconds from a request to the first chunk of a paced answer.
 FIRST_SECONDS = 0.1
 
 _MODEL = re.compile(r"bench-(\d+)x(\d+)\Z")
+
+
+class Wrong(Exception):
+    """An answer that is not what the model said."""
 
 
 def model_id(chunks: int, rate: int) -> str:
@@ -41,3 +48,10 @@ def _rest(chunks: int) -> str:
 def answer(tag: str, chunks: int) -> str:
     """The whole text that a client must have read."""
     return f"{tag} {_rest(chunks)}"
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The smallest value that ``share`` of all do not exceed; 0 of none."""
+    if not ordered:
+        return 0.0
+    return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]

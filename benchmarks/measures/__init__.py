@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.measures import install, reading, resting, turns
-from benchmarks.measures.base import Figures, Measure, Row, Scale
+from benchmarks.measures.base import OF, Figures, Measure, Row, Scale
 
 MEASURES: tuple[Measure, ...] = (
     *turns.MEASURES,
@@ -12,4 +12,4 @@ MEASURES: tuple[Measure, ...] = (
     *install.MEASURES,
 )
 
-__all__ = ["MEASURES", "Figures", "Measure", "Row", "Scale"]
+__all__ = ["MEASURES", "OF", "Figures", "Measure", "Row", "Scale"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from benchmarks.dialect import System
 from benchmarks.processes import Upstream
@@ -13,6 +14,9 @@ from benchmarks.wire import model_id
 
 #: Named figures of one run of one system.
 Figures = dict[str, float]
+#: What the names of figures begin with that say how many milliseconds of CPU a turn took of one
+#: part of the server, or of one service beside it.
+OF = "of_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,17 @@ class Scale:
     reads: int = 200
     #: Seconds after the last answer in which what comes after answers (titles) is still counted.
     settle: float = 1.5
+    # Of the cluster:
+    hundred: int = 100
+    hundred_turns: int = 3
+    pair: int = 50
+    thousand: int = 1000
+    slow_chunks: int = 100
+    slow_rate: int = 10
+    lengths: tuple[int, ...] = (100, 200, 400, 800, 1600, 3200)
+    #: Seconds after which a reader's connection breaks, and until it is back, at most.
+    breaks: float = 1.0
+    away: float = 0.3
 
 
 Run = Callable[[Bench, Scale, System], Figures]
@@ -69,13 +84,14 @@ Run = Callable[[Bench, Scale, System], Figures]
 @dataclass(frozen=True, slots=True)
 class Measure:
     """``run`` takes it once, of one system. ``once``: one run is enough, since nothing of it
-    varies."""
+    varies. ``floorless``: the floor can do nothing of the kind."""
 
     name: str
     about: str
     run: Run
     rows: tuple[Row, ...]
     once: bool = False
+    floorless: bool = False
 
 
 @dataclass(slots=True)
@@ -88,12 +104,17 @@ class Stage:
 
 @contextmanager
 def stage(
-    bench: Bench, system: System, *models: tuple[int, int], core: int | None = None
+    bench: Bench,
+    system: System,
+    *models: tuple[int, int],
+    core: int | None = None,
+    nodes: int = 1,
+    changes: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Stage]:
-    """Both running; the model server offers ``models`` (chunks, rate). ``core``: the only one
-    that the server may use."""
+    """Both running; the model server offers ``models`` (chunks, rate). For the others see
+    `Bench.start`."""
     names = [model_id(*model) for model in models]
     with Upstream(names, bench.folder()) as upstream:
-        server = bench.start(system, upstream.url, names, core=core)
+        server = bench.start(system, upstream.url, names, core=core, nodes=nodes, changes=changes)
         with server.process:
             yield Stage(server, upstream)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from benchmarks.dialect import System
 from benchmarks.jobs import Load
-from benchmarks.measures.base import Figures, Measure, Row, Scale, Stage, stage
+from benchmarks.measures.base import OF, Figures, Measure, Row, Scale, Stage, stage
 from benchmarks.processes import Client, machine_cpu
-from benchmarks.systems import HOST, Bench
+from benchmarks.systems import HOST, Bench, Meters
 from benchmarks.wire import FIRST_SECONDS
 
 
@@ -27,7 +28,7 @@ def loop(
     job = Load(
         system=server.system,
         host=HOST,
-        port=server.port,
+        ports=list(server.ports),
         tokens=list(server.tokens),
         users=users,
         turns=turns,
@@ -37,22 +38,27 @@ def loop(
     )
     with Client(job, server.folder) as client:
         server_before, upstream_before = server.process.cpu(), on.upstream.cpu()
+        parts_before, services_before = read(server.parts), read(server.services)
         all_before = machine_cpu()
         client.say("go")
         result = client.result()
         upstream = on.upstream.cpu() - upstream_before
         known = server.process.cpu() - server_before + upstream
         known += result.client_cpu * result.seconds
+        known += sum(used_since(services_before, server.services).values())
         others = machine_cpu() - all_before - known
         time.sleep(settle)
         cpu = server.process.cpu() - server_before
+        apart = used_since(parts_before, server.parts)
+        apart |= used_since(services_before, server.services)
+    each = 1000 / max(result.turns, 1)
     for kind, count in result.failures.items():
         print(f"    {server.system}: {count} × {kind}")
     return {
         "turns": result.turns,
         "errors": result.errors,
         "seconds": result.seconds,
-        "cpu_ms": 1000 * cpu / max(result.turns, 1),
+        "cpu_ms": each * cpu,
         "turns_per_second": result.turns / result.seconds,
         "first_p50_ms": result.first_p50_ms,
         "first_p99_ms": result.first_p99_ms,
@@ -62,7 +68,17 @@ def loop(
         "client_cpu": result.client_cpu,
         "upstream_cpu": upstream / result.seconds,
         "others_cpu": max(others, 0.0) / result.seconds,
+        "bytes_read": result.bytes_read,
+        **{f"{OF}{name}": each * seconds for name, seconds in apart.items()},
     }
+
+
+def read(meters: Meters) -> dict[str, float]:
+    return {name: meter() for name, meter in meters.items()}
+
+
+def used_since(before: Mapping[str, float], meters: Meters) -> dict[str, float]:
+    return {name: meter() - before[name] for name, meter in meters.items()}
 
 
 def ideal(scale: Scale) -> float:

@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 from benchmarks import wire
-from benchmarks.client import Reader, Wrong, percentile
+from benchmarks.client import Reader
 from benchmarks.processes import Upstream
+from benchmarks.wire import Wrong, percentile
 
 WORDS = ["u1t0 ", "w1 ", "w2 "]
 

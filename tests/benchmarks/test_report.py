@@ -75,10 +75,10 @@ def test_the_page_keeps_what_is_around_the_table(tmp_path: Path) -> None:
         report.put_between(page, "other", "new\n")
 
 
-def test_the_documentation_has_a_place_for_both() -> None:
+def test_the_documentation_has_a_place_for_each() -> None:
     page = Path(__file__).parents[2] / "docs" / "benchmarks.md"
     text = page.read_text(encoding="utf-8")
-    for name in ("table", "profile"):
+    for name in ("table", "cluster", "profile"):
         assert f"<!-- {name}: made by `make bench` -->\n" in text
         assert f"<!-- end of {name} -->\n" in text
 
@@ -100,3 +100,10 @@ def test_a_profile_weighs_samples_by_what_their_threads_used(tmp_path: Path) -> 
     text = profile.markdown(found, profile.Cost(10.0, {}), "today")
     assert "| `uvicorn: send` | 6.00 |" in text
     assert "10.0 ms of CPU a turn" in text
+
+
+def test_parts_and_services_are_shown_apart() -> None:
+    parts = {"of_api": 8.25, "of_worker": 14.0, "of_Redis": 3.0}
+    text = report.markdown(session([figures(10, 50)], [figures(10, 50) | parts]))
+    assert "| CPU per turn, ms | api | worker | Redis |" in text
+    assert "| about it | 8.25 | 14 | 3 |" in text

@@ -6,7 +6,7 @@ import importlib.util
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -48,11 +48,11 @@ _SETTINGS: Final = {
 class Postgres(Service):
     """A server that tests share; each makes databases of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: Mapping[str, str] = _SETTINGS) -> None:
         self._programs = _programs()
         self._data = folder / "data"
         port = free_port()
-        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         super().__init__(
             "postgres",
             [
@@ -142,10 +142,10 @@ class Postgres(Service):
 
 
 @contextmanager
-def postgres_server() -> Iterator[Postgres]:
+def postgres_server(options: Mapping[str, str] = _SETTINGS) -> Iterator[Postgres]:
     """A fresh one, running."""
     with service_folder(_SYSTEM_USER) as folder:
-        server = Postgres(folder)
+        server = Postgres(folder, options)
         server.make()
         server.start()
         try:

@@ -80,6 +80,13 @@ class Service:
     def log(self) -> Path:
         return self.folder / f"{self.name}.log"
 
+    @property
+    def pid(self) -> int:
+        """Of what was started; raises `RuntimeError` when it does not run."""
+        if self._process is None:
+            raise RuntimeError(f"{self.name} does not run")
+        return self._process.pid
+
     def start(self) -> None:
         """Returns when it answers."""
         with self.log.open("ab") as log:

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -101,9 +101,9 @@ class RabbitMq(Service):
                 epmd.wait(STOPPED)
 
 
-@pytest.fixture(scope="session")
-def rabbitmq_server() -> Iterator[RabbitMq]:
-    """Shared by all tests; who pauses or stops it sees to it that it serves again."""
+@contextmanager
+def running_rabbitmq() -> Iterator[RabbitMq]:
+    """A fresh one, running."""
     folder = Path(tempfile.mkdtemp(prefix="tertulia-rabbitmq-"))
     server = RabbitMq(folder)
     if os.geteuid() == 0:
@@ -114,3 +114,10 @@ def rabbitmq_server() -> Iterator[RabbitMq]:
     finally:
         server.end()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitMq]:
+    """Shared by all tests; who pauses or stops it sees to it that it serves again."""
+    with running_rabbitmq() as server:
+        yield server
