@@ -76,7 +76,9 @@ async def node(
         stack.callback(services.accounts.close)
         embedding = None
         if role != "worker":
-            tell_devices(kept.hints.bus, services.feed, services.accounts)
+            looking = tell_devices(kept.hints.bus, services.feed, services.accounts)
+            if looking is not None:
+                stack.callback(looking.cancel)
             embedding = embedding_of(settings, kept.folder.path / FOLDER)
         if embedding is not None:
             stack.push_async_callback(embedding.close)

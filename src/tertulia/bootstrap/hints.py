@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tertulia.accounts import AccountService
 from tertulia.adapters.cache.memory_bus import MemoryBus
 from tertulia.ports.bus import CANCEL, FEED, SIGN_INS, TYPING, Bus
 from tertulia.transports.feed_hub import FeedHub
+from tertulia.turns.upkeep import every
 from tertulia.worker import Worker
+
+#: Seconds between looks at some of the feeds that are read here, and looks until all had theirs.
+LOOK_SECONDS, LOOK_ROUNDS = 1.0, 60
 
 
 class Hints:
@@ -25,8 +31,9 @@ class Hints:
         self.bus.publish(SIGN_INS, user_id)
 
 
-def tell_devices(bus: Bus, feed: FeedHub, accounts: AccountService) -> None:
-    """Let an API node hear what concerns the devices that are connected to it."""
+def tell_devices(bus: Bus, feed: FeedHub, accounts: AccountService) -> asyncio.Task[None] | None:
+    """Let an API node hear what concerns the devices that are connected to it. Gives the task that
+    looks for what was not heard, where hints come from elsewhere."""
 
     def hear(kind: str, identifier: str) -> None:
         if kind == FEED:
@@ -42,6 +49,13 @@ def tell_devices(bus: Bus, feed: FeedHub, accounts: AccountService) -> None:
         feed.look_again()
 
     bus.listen(hear, missed)
+    if isinstance(bus, MemoryBus):
+        return None
+
+    async def look() -> None:
+        feed.look_at_some(LOOK_ROUNDS)
+
+    return every(LOOK_SECONDS, look)
 
 
 def tell_worker(bus: Bus, worker: Worker) -> None:

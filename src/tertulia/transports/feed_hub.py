@@ -127,6 +127,8 @@ class FeedHub:
 
     def __init__(self) -> None:
         self._users: dict[str, UserFeed] = {}
+        #: Users whose turn to be looked at is still to come.
+        self._unlooked: list[str] = []
 
     def ring(self, user_id: str) -> None:
         """Called by the store after the commit of a feed entry of this user."""
@@ -157,6 +159,17 @@ class FeedHub:
             feed.ring()
             for device in feed.devices:
                 device.recheck()
+
+    def look_at_some(self, rounds: int) -> None:
+        """Look at the feeds of some users, of all of them in at most so many calls:
+        where news comes from
+        other nodes, a hint may have been lost without anybody's knowing."""
+        if not self._unlooked:
+            self._unlooked = list(self._users)
+        some = -(-len(self._users) // rounds)
+        for user_id in self._unlooked[-some:] if some else ():
+            self.ring(user_id)
+        del self._unlooked[-some:]
 
     def join(self, store: Conversations, user_id: str, device: Device) -> UserFeed:
         """Connect a device to its user's feed."""

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from structlog.testing import capture_logs
+from tests.e2e.browser.wire import Wire
 from tests.support.readers import until
 from tests.support.services.redis import RedisServer
 
@@ -140,6 +141,29 @@ async def test_hints_are_lost_without_an_error(open_bus: OpenBus, own_redis: Red
         bus.publish(FEED, "user_2")
     assert heard == ["user_1", "user_2"], "on the same node they are heard all the same"
     assert [line["event"] for line in said] == ["hints_are_lost"]
+
+
+async def test_a_node_whose_hints_were_lost_says_so_when_it_can(
+    stack: AsyncExitStack, open_bus: OpenBus, own_redis: RedisServer
+) -> None:
+    """The others heard Redis all the while."""
+    wire = Wire(own_redis.port)
+    stack.callback(wire.close)
+    there = await open_bus()
+    here = await open_redis_bus(f"redis://127.0.0.1:{wire.port}")
+    stack.push_async_callback(here.close)
+    heard: list[str] = []
+    missed: list[bool] = []
+    there.listen(lambda _, identifier: heard.append(identifier), lambda: missed.append(True))
+    await asyncio.to_thread(wire.cut)
+    with capture_logs() as said:
+        here.publish(FEED, "lost")
+        await until(lambda: bool(said))
+    await asyncio.to_thread(wire.mend)
+    while not missed:
+        here.publish(FEED, "after")
+        await asyncio.sleep(0.01)
+    assert "lost" not in heard
 
 
 async def test_a_bus_that_starts_without_redis_hears_when_it_comes(

@@ -29,6 +29,8 @@ return 0
 """
 #: Length of a node's name before what it publishes.
 _NODE: Final = 16
+#: Said by a node whose hints were lost for a while.
+_MISSED: Final = ("missed", "hints")
 #: Seconds between tries to listen, while Redis does not answer.
 _AGAIN: Final = 1.0
 
@@ -106,17 +108,22 @@ class RedisBus:
         )
 
     def _sent(self, reply: Any) -> None:
-        lost = isinstance(reply, Exception)
-        if lost and not self._lost:
-            _log.warning("hints_are_lost", message=str(reply))
+        lost, before = isinstance(reply, Exception), self._lost
         self._lost = lost
+        if lost and not before:
+            _log.warning("hints_are_lost", message=str(reply))
+        elif before and not lost:
+            # The others may have heard Redis all the while, and nothing of it.
+            self.publish(*_MISSED)
 
     def _heard(self, _channel: str, message: bytes) -> None:
         if message.startswith(self._node):
             return
         for line in message[_NODE:].decode("ascii", "replace").splitlines():
             kind, _, identifier = line.partition(" ")
-            if kind and identifier:
+            if (kind, identifier) == _MISSED:
+                self._listeners.missed()
+            elif kind and identifier:
                 self._listeners.hear(kind, identifier)
 
     def _missed(self, _channel: str) -> None:
