@@ -161,9 +161,8 @@ class FeedHub:
                 device.recheck()
 
     def look_at_some(self, rounds: int) -> None:
-        """Look at the feeds of some users, of all of them in at most so many calls:
-        where news comes from
-        other nodes, a hint may have been lost without anybody's knowing."""
+        """Look at the feeds of some users, of all of them in at most so many calls. Where news
+        comes from other nodes, a hint may have been lost without anybody's knowing."""
         if not self._unlooked:
             self._unlooked = list(self._users)
         some = -(-len(self._users) // rounds)
