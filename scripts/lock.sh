@@ -13,7 +13,8 @@ compile() {
 project="pyproject.toml --extra local --group build"
 # Unquoted on purpose: words of the command.
 compile "$@" $project -o requirements/run.txt
-clients="--extra postgresql --extra mysql --extra redis --extra amqp --extra kafka --extra nats"
+clients="--extra postgresql --extra mysql --extra redis --extra amqp --extra kafka --extra nats \
+    --extra telemetry"
 compile "$@" $project $clients --group dev --group services \
     --group manifests --constraint requirements/run.txt -o requirements/dev.txt
 # What the image is made of: a node that keeps its state elsewhere, and what builds its wheel.

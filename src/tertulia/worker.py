@@ -154,7 +154,7 @@ class Worker:
             return
         CLAIMS.inc("first" if claimed.response.attempt == 1 else "later")
         response = claimed.response
-        attempt = self._attempts[response_id] = Attempt(parts, claimed)
+        attempt = self._attempts[response_id] = Attempt(parts, claimed, self.id)
         log.debug(
             "turn_started",
             response_id=response_id,

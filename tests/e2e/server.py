@@ -52,6 +52,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data.with_name(f"{data.name}.{self.port}.log")
         self._flags = flags
+        self._role = role
         self._command = command
         self._role = role
         inherited = {

@@ -32,6 +32,19 @@ def fields(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, str 
                 yield from fields(kind, f"{path}{name}.")
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("collector:4318", "http://HOST:4318"),
+        ("http://me:canary@collector:4318", "OTEL_EXPORTER_OTLP_HEADERS"),
+    ],
+)
+def test_a_collector_is_named_by_its_address(value: str, said: str) -> None:
+    with pytest.raises(Misconfigured, match=said) as caught:
+        load(traces=value)
+    assert "canary" not in str(caught.value)
+
+
 def test_every_setting_is_described() -> None:
     found = dict(fields(Settings))
     assert "models.servers.base_url" in found

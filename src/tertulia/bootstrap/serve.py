@@ -7,7 +7,8 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -19,6 +20,7 @@ from tertulia.bootstrap.roles import Role
 from tertulia.bootstrap.waiting import tell
 from tertulia.errors import Unavailable
 from tertulia.settings import Settings
+from tertulia.telemetry import traces
 from tertulia.telemetry.instruments import INFO
 from tertulia.transports.app import create_app, create_worker_app
 
@@ -37,8 +39,25 @@ def serve(settings: Settings, role: Role = "serve", *, open_browser: bool = Fals
     """
     telemetry.configure(level=settings.log_level, form=settings.log_format, lasting=True)
     INFO.set(1, __version__, role)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with _tracing(settings, role), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, role, open_browser))
+
+
+@contextmanager
+def _tracing(settings: Settings, role: Role) -> Iterator[None]:
+    """Send spans where the settings say, the last of them on leaving."""
+    if settings.traces is None:
+        yield
+        return
+    from tertulia.telemetry.otlp import open_exporter
+
+    sink, close = open_exporter(settings.traces, version=__version__, role=role)
+    traces.export(sink, part=settings.traces_part)
+    try:
+        yield
+    finally:
+        traces.export(None)
+        close()
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

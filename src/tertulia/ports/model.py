@@ -138,6 +138,8 @@ class Call:
     #: For the server's logs and diagnostics only.
     response_id: str = ""
     attempt: int = 1
+    #: The span that this call is, for the server's own traces; empty: none is made.
+    traceparent: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -147,6 +148,14 @@ class Settings(BaseSettings):
         description="Asked of every reader of `/metrics` as bearer token, from wherever it comes; "
         "at least 16 characters.",
     )
+    traces: str | None = Field(
+        None,
+        description="Collector that spans are sent to, by OTLP over HTTP "
+        "(`http://HOST:4318`); left out, none are made. Needs the extra `telemetry`.",
+    )
+    traces_part: float = Field(
+        1.0, ge=0, le=1, description="Part of all turns and requests that is traced, 0 to 1."
+    )
     limits: Limits = Field(default_factory=Limits, description="Limits per user and request.")
     turns: Turns = Field(default_factory=Turns, description="How responses run.")
     database: Database = Field(
@@ -197,6 +206,20 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < SECRET_LENGTH:
             msg = f"a secret has at least {SECRET_LENGTH} characters"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("traces")
+    @classmethod
+    def _collector(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            msg = "a collector's address is http://HOST:4318, or https"
+            raise ValueError(msg)
+        if "@" in parts.netloc:
+            msg = "a key does not belong in the address: set OTEL_EXPORTER_OTLP_HEADERS"
             raise ValueError(msg)
         return value
 

@@ -26,6 +26,7 @@ import msgspec
 import structlog
 
 from tertulia.errors import TertuliaError
+from tertulia.telemetry import traces
 
 Event = MutableMapping[str, Any]
 
@@ -109,7 +110,17 @@ def _of_the_request(_: Any, __: str, event: Event) -> Event:
     served = request_id.get()
     if served is not None:
         event.setdefault("request_id", served)
+    if traces.on() and (trace_id := _trace_of(event)) is not None:
+        event.setdefault("trace_id", f"{trace_id:032x}")
     return event
+
+
+def _trace_of(event: Event) -> int | None:
+    response_id = event.get("response_id")
+    if isinstance(response_id, str):
+        return traces.root_of(response_id).trace_id
+    request = traces.request_span.get()
+    return request.trace_id if request is not None else None
 
 
 def _faults_without_messages(_: Any, __: str, event: Event) -> Event:

@@ -12,9 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tertulia import telemetry
 from tertulia.errors import TertuliaError
-from tertulia.telemetry import describe
+from tertulia.telemetry import describe, traces
 from tertulia.telemetry.instruments import REQUEST_SECONDS, REQUESTS
 from tertulia.telemetry.metrics import OTHER
+from tertulia.telemetry.traces import RequestSpan
 from tertulia.transports.errors import error_reply, stopping
 
 _log = structlog.get_logger("tertulia.access")
@@ -69,6 +70,8 @@ class Observe:
         ours = task is not None and scope["type"] == "http"
         if ours:
             self._running.add(task)  # type: ignore[arg-type]
+        span = _span(scope)
+        spanned = traces.request_span.set(span)
         try:
             await self._app(scope, receive, answer)
         except asyncio.CancelledError:
@@ -84,6 +87,9 @@ class Observe:
             now = time.perf_counter()
             _count(scope, answer, begun, now)
             _write(scope, answer.status, now - begun)
+            if span is not None:
+                _close(span, scope, answer)
+            traces.request_span.reset(spanned)
             telemetry.request_id.reset(bound)
 
 
@@ -133,6 +139,26 @@ async def _apologise(scope: Scope, receive: Receive, answer: _Answer) -> None:
         said = f"The server failed on this request, {answer.request_id} in its log."
         await error_reply(TertuliaError(said))(scope, receive, answer)
     # Else the answer has begun: the server breaks the connection, so it cannot pass for whole.
+
+
+def _span(scope: Scope) -> RequestSpan | None:
+    """Sockets have none: each message on them that submits is a turn of its own."""
+    if scope["type"] != "http" or scope["path"] in _PROBES or not traces.on():
+        return None
+    return RequestSpan(scope["headers"])
+
+
+def _close(span: RequestSpan, scope: Scope, answer: _Answer) -> None:
+    route, method = _route(scope), scope["method"] if scope["method"] in _METHODS else OTHER
+    attributes: dict[str, traces.Value] = {
+        "http.request.method": method,
+        "http.response.status_code": answer.status or 0,
+        "tertulia.request.id": answer.request_id,
+    }
+    if route is not None:
+        attributes["http.route"] = route
+    failed = answer.status is None or answer.status >= 500
+    span.close(f"{method} {route}" if route else method, attributes, failed=failed)
 
 
 def _count(scope: Scope, answer: _Answer, begun: float, ended: float) -> None:

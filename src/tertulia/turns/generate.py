@@ -27,7 +27,7 @@ from tertulia.turns.append import LogWriter
 from tertulia.turns.context import Context, assemble
 from tertulia.turns.finish import finish
 from tertulia.turns.images import loaded
-from tertulia.turns.measure import Measure
+from tertulia.turns.measure import Measure, passed_on
 from tertulia.turns.parts import Parts
 from tertulia.turns.pen import Pen
 
@@ -58,11 +58,11 @@ class Ending:
 class Attempt:
     """One execution of one claimed response. `run` once; `stop` at any time."""
 
-    def __init__(self, parts: Parts, claimed: Claimed) -> None:
+    def __init__(self, parts: Parts, claimed: Claimed, worker_id: str = "") -> None:
         self._parts = parts
         self._claimed = claimed
         self.response = claimed.response
-        self._measure = Measure(claimed.response, parts.timing.lease)
+        self._measure = Measure(claimed.response, parts.timing.lease, worker_id)
         self._stop: Stop | None = None
         self._scope: asyncio.Timeout | None = None
         #: Text of the open message that earlier attempts wrote.
@@ -81,6 +81,15 @@ class Attempt:
 
     async def run(self) -> FinishedResponse | None:
         """The committed end; None when the response was handed over or lost."""
+        how = "crashed"
+        try:
+            finished = await self._run()
+            how = "left" if finished is None else "ended"
+            return finished
+        finally:
+            self._measure.close(how)
+
+    async def _run(self) -> FinishedResponse | None:
         response, parts = self.response, self._parts
         try:
             held = self._claimed.held
@@ -149,7 +158,8 @@ class Attempt:
         else:
             await writer.through(last)
             outcome = self._outcome(composer, ending)
-        return await finish(self._parts, outcome, writer.through)
+        with self._measure.step("commit"):
+            return await finish(self._parts, outcome, writer.through)
 
     def _lost(self) -> Usage:
         """At least what attempts that died untold have written: what was shown beyond what was
@@ -226,13 +236,8 @@ class Attempt:
                 model = self._parts.models.get(self.response.request.model, admin=True)
                 await model.ready()
                 self._set_deadline()
-                branch = self._claimed.branch
-                if branch is None:
-                    branch = await self._parts.store.branch(self.response.user_id, self.response.id)
-                self.asked = branch[-1].input
-                context = assemble(self.response, branch, model, composer.prefix)
-                call = await loaded(self._parts.store, self.response.user_id, context.call)
-                context = replace(context, call=call)
+                with self._measure.step("context"):
+                    context = await self._context(model, composer)
                 writer.put(composer.begin())
                 begun = True
                 if composer.prefix and not self._may_continue(model):
@@ -253,6 +258,15 @@ class Attempt:
             return _broken(composer, Failure(error.code, error.message))
         finally:
             self._scope = None
+
+    async def _context(self, model: Model, composer: Composer) -> Context:
+        branch = self._claimed.branch
+        if branch is None:
+            branch = await self._parts.store.branch(self.response.user_id, self.response.id)
+        self.asked = branch[-1].input
+        context = assemble(self.response, branch, model, composer.prefix)
+        call = await loaded(self._parts.store, self.response.user_id, context.call)
+        return replace(context, call=call)
 
     def _stop_before_begin(self, composer: Composer, writer: LogWriter) -> Ending | None:
         ending = self._stopped(composer)
@@ -283,15 +297,19 @@ class Attempt:
         shown = None if composer.prefix else self._measure.first_token
         pen = Pen(self._parts, composer, writer, context, promise, shown)
         finished: Finished | None = None
-        try:
-            async with aclosing(model.generate(context.call)) as batches:
-                finished = await _listen(batches, pen, writer, eager=model.info.eager)
-            if not pen.withheld:
-                await pen.finish(cut=finished is not None and finished.reason in _CUT)
-        finally:
-            # What was said before an error or a stop is kept, short of what no judge has passed.
-            pen.flush()
-            self._usage = self._counted(model, context, pen, finished)
+        with self._measure.calling(model.info, context.call) as span:
+            call = passed_on(context.call, span)
+            try:
+                async with aclosing(model.generate(call)) as batches:
+                    finished = await _listen(batches, pen, writer, eager=model.info.eager)
+                if not pen.withheld:
+                    await pen.finish(cut=finished is not None and finished.reason in _CUT)
+            finally:
+                # What was said before an error or a stop is kept, short of what no judge has
+                # passed.
+                pen.flush()
+                self._usage = self._counted(model, context, pen, finished)
+                self._measure.called(span, finished, self._usage)
         if pen.withheld:
             return Ending("incomplete", "content_filter")
         if finished is None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ from tertulia.turns.ask import Ask
 from tertulia.turns.fits import check_own, past_too_long, room
 from tertulia.turns.given import check_images, resolve
 from tertulia.turns.history import call_mistake
+from tertulia.turns.measure import accepted
 from tertulia.turns.parts import Parts
 
 log = structlog.get_logger(__name__)
@@ -40,6 +42,7 @@ async def submit(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
             before it and ``truncation`` is ``disabled``.
         Conflict, RateLimited, Unavailable: see `tertulia.ports.turns.Turns.submit`.
     """
+    begun = time.time_ns()
     try:
         submitted = await _accept(parts, principal, ask)
     except TertuliaError as error:
@@ -47,7 +50,7 @@ async def submit(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
         log.info("turn_refused", code=error.code, status=error.status, user=principal.user_id)
         raise
     response = submitted.response
-    SUBMITTED.inc("replayed" if submitted.replayed else "accepted")
+    accepted(response, begun, replayed=submitted.replayed)
     log.info(
         "turn_accepted",
         response_id=response.id,

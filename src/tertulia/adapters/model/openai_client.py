@@ -164,7 +164,7 @@ class ChatClient:
         reader = StreamReader(name, model)
         try:
             async with asyncio.timeout(limit):
-                response = await self._post(body, model)
+                response = await self._post(body, model, call.traceparent)
         except TimeoutError:
             raise _silent(name, limit) from None
         source = PatientReader(response, limit)
@@ -192,12 +192,16 @@ class ChatClient:
             raise ModelUnavailable(f"The model server {name} cut its answer off.")
         yield [Finished(reader.reason, reader.usage or estimate_usage(call, reader.written))]
 
-    async def _post(self, body: bytes, model: str) -> aiohttp.ClientResponse:
+    async def _post(self, body: bytes, model: str, traceparent: str) -> aiohttp.ClientResponse:
         """The response, its status and type already judged."""
         name = self.endpoint.name
+        headers = {"traceparent": traceparent} if traceparent else None
         try:
             response = await self._open().post(
-                f"{self.endpoint.base_url}/chat/completions", data=body, allow_redirects=False
+                f"{self.endpoint.base_url}/chat/completions",
+                data=body,
+                headers=headers,
+                allow_redirects=False,
             )
         except (OSError, TimeoutError, _client_error()) as error:
             raise _unreachable(name, error) from None
