@@ -86,6 +86,11 @@ def keys() -> None:
 
 
 @app.group()
+def store() -> None:
+    """The database."""
+
+
+@app.group()
 def models() -> None:
     """Models and their weights."""
 
@@ -203,6 +208,35 @@ def keys_new(data: Path | None) -> None:  # noqa: ARG001
     from tertulia.adapters.keys.kek import new_key
 
     click.echo(new_key())
+
+
+@store.command("copy")
+@click.argument("source", metavar="FROM", help="`sqlite`: the database of the data folder.")
+@click.argument(
+    "target",
+    metavar="[TO]",
+    required=False,
+    help="URL of an empty database on a server; left out, the setting store, whose password "
+    "then shows in no list of processes.",
+)
+@folder_options
+def store_copy(source: str, target: str | None, data: Path | None, config: Path | None) -> None:
+    """Copy a data folder's database to a server, and its keys to where the setting keys says.
+
+    No server may run on the folder meanwhile. Started again it goes on where it was ended. Both
+    sides are read again at the end, and what is not the same is said.
+    """
+    settings = settings_of(data, config)
+    from tertulia import bootstrap
+
+    report = bootstrap.copy_store(settings, source, target)
+    click.echo("\n".join(report.lines()))
+    if report.wrong:
+        msg = (
+            f"not the same on both sides: {', '.join(report.wrong)}. Make the database anew (DROP "
+            "DATABASE, CREATE DATABASE), and copy again"
+        )
+        raise TertuliaError(msg)
 
 
 @models.command("list")

@@ -6,6 +6,7 @@ import json
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Literal
 
@@ -117,7 +118,7 @@ def cli_page(root: Any) -> str:
             one for one in command.params if one.param_type_name == "option" and not one.hidden
         ]
         usage = " ".join([name, *(f"{one.metavar}" for one in arguments)])
-        lines.append(f"\n## `{usage}`\n\n{command.help}\n\n")
+        lines.append(f"\n## `{usage}`\n\n{cleandoc(command.help)}\n\n")
         lines += [f"- `{one.metavar.strip('[]')}`: {one.help}\n" for one in arguments]
         lines += [f"- {option(one)}: {one.help}{falls_back(one)}\n" for one in options]
     return "".join(lines)

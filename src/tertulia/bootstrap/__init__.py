@@ -8,11 +8,14 @@ from tertulia.bootstrap.commands import (
     openapi,
     pull_model,
 )
+from tertulia.bootstrap.copying import CopyReport, copy_store
 from tertulia.bootstrap.doctor import Check, doctor
 from tertulia.bootstrap.serve import serve
 
 __all__ = [
     "Check",
+    "CopyReport",
+    "copy_store",
     "create_key",
     "create_user",
     "doctor",

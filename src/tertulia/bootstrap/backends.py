@@ -13,6 +13,7 @@ from tertulia.adapters.eventlog.memory import MemoryEventLog
 from tertulia.adapters.eventlog.sqlite import SqliteEventLog
 from tertulia.adapters.folder import DataFolder
 from tertulia.adapters.keys.opening import open_keys
+from tertulia.adapters.keys.wrapped import WrappedKeys
 from tertulia.adapters.queue.opening import open_queue
 from tertulia.adapters.store.migrations import prepare_sqlite
 from tertulia.adapters.store.sqlite import SqliteEngine
@@ -48,15 +49,16 @@ def server_engine(settings: Settings) -> ServerEngine:
     return open_server(settings.store, writers=database.writers, readers=database.readers)
 
 
-def keys_of(settings: Settings, folder: DataFolder) -> Keys:
-    """Not started. Raises `Misconfigured`: see `open_keys`."""
+def keys_of(settings: Settings, folder: DataFolder, *, store: str | None = None) -> WrappedKeys:
+    """Not started; ``store``: the URL of the store instead of the setting's. Raises
+    `Misconfigured`: see `open_keys`."""
     master_key = settings.master_key
     return open_keys(
         settings.keys,
         folder.keys,
         master_key=master_key.get_secret_value() if master_key else None,
         master_key_file=settings.master_key_file,
-        store=settings.store,
+        store=store or settings.store,
     )
 
 

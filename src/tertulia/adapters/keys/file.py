@@ -40,12 +40,13 @@ class FileKeys(WrappedKeys):
     process serves."""
 
     def __init__(self, folder: Path, *, trusted_seconds: float = math.inf) -> None:
+        self.name = f"the folder {folder}"
         self._folder = folder
         self._kek_path = folder / "kek"
         self._users_path = folder / "users.sqlite3"
         super().__init__(SqliteEngine(self._users_path, readers=1), trusted_seconds=trusted_seconds)
 
-    async def start(self) -> None:
+    async def start(self, deployment: bytes | None = None) -> None:
         await asyncio.to_thread(make_private, self._folder)
         if self._kek_path.exists() and not self._users_path.exists():
             raise DataFolderError(
@@ -54,12 +55,12 @@ class FileKeys(WrappedKeys):
             )
         await self._engine.start()
         try:
-            await self._open()
+            await self._open(deployment)
         except BaseException:
             await self._engine.close()
             raise
 
-    async def _open(self) -> None:
+    async def _open(self, deployment: bytes | None) -> None:
         used = await self._engine.write(_begin)
         # Looked at in this order: another process may be at its first start too.
         if used and not self._kek_path.exists():
@@ -67,7 +68,7 @@ class FileKeys(WrappedKeys):
                 f"{self._kek_path} is missing, and users' keys cannot be read without it: "
                 "restore it from the backup of the data folder"
             )
-        await self._load(await asyncio.to_thread(_load_kek, self._kek_path))
+        await self._load(await asyncio.to_thread(_load_kek, self._kek_path), deployment)
 
     def _foreign(self) -> DataFolderError:
         return DataFolderError(

@@ -8,9 +8,9 @@ from urllib.parse import unquote, urlsplit
 
 from tertulia.adapters.keys.file import FileKeys
 from tertulia.adapters.keys.kek import master_key as kek_of
+from tertulia.adapters.keys.wrapped import WrappedKeys
 from tertulia.adapters.store.servers import is_server, same_database
 from tertulia.errors import Misconfigured
-from tertulia.ports.keys import Keys
 
 #: Seconds for which a node trusts what it holds in memory, where there are others.
 TRUSTED: Final = 60.0
@@ -23,7 +23,7 @@ def open_keys(
     master_key: str | None = None,
     master_key_file: Path | None = None,
     store: str = "sqlite",
-) -> Keys:
+) -> WrappedKeys:
     """The keys that the setting ``keys`` names, not started: ``file`` (in ``folder``, which one
     process serves from), ``file:/absolute/folder`` (which several of one machine share), or the
     URL of a database on a server; ``store``: the URL of the store.

@@ -36,6 +36,12 @@ _c = _KEYS.c
 _of_user = _c.user_id == bindparam("user_id")
 
 _SELECT: Final = Statement(select(_c.version, _c.wrapped).where(_of_user))
+_PAGE: Final = Statement(
+    select(_c.user_id, _c.version, _c.wrapped)
+    .where(_c.user_id > bindparam("user_id"))
+    .order_by(_c.user_id)
+    .limit(bindparam("limit", type_=Integer))
+)
 _INSERT: Final = Statement(insert(_KEYS))
 _DESTROY: Final = Statement(update(_KEYS).where(_of_user).values(wrapped=None))
 
@@ -43,6 +49,11 @@ _DESTROY: Final = Statement(update(_KEYS).where(_of_user).values(wrapped=None))
 def find(user_id: str) -> Script[Rows]:
     """Version and wrapped keys, in one row or none."""
     return (yield _SELECT, {"user_id": user_id})
+
+
+def page(user_id: str, limit: int) -> Script[Rows]:
+    """User, version and wrapped keys of those that come after ``user_id``."""
+    return (yield _PAGE, {"user_id": user_id, "limit": limit})
 
 
 def keep(user_id: str, version: int, wrapped: bytes) -> Script[Row]:

@@ -44,13 +44,13 @@ class ServerKeys(WrappedKeys):
     """
 
     def __init__(self, url: str, kek: bytes, *, trusted_seconds: float = 60.0) -> None:
-        self._url = url
         self._master = kek
         self._database = database_of(url, setting=_SETTING)
+        self.name = self._database.name
         engine = open_server(url, setting=_SETTING, check=_any_schema, **_TUNING)
         super().__init__(engine, trusted_seconds=trusted_seconds)
 
-    async def start(self) -> None:
+    async def start(self, deployment: bytes | None = None) -> None:
         """Raises `Misconfigured` also when it is a store's database, or another master key sealed
         what is in it; `Unavailable` when no server answers."""
         try:
@@ -61,7 +61,7 @@ class ServerKeys(WrappedKeys):
                 f"{_SETTING}: {error.message}", code=error.code, retry_after=error.retry_after
             ) from None
         try:
-            await self._load(self._master)
+            await self._load(self._master, deployment)
         except BaseException:
             await self._engine.close()
             raise
@@ -73,7 +73,7 @@ class ServerKeys(WrappedKeys):
             try:
                 if await session.version() is not None:
                     raise Misconfigured(
-                        f"{_SETTING}: {database.name} is a store's database. Users' keys must "
+                        f"{_SETTING}: {self.name} is a store's database. Users' keys must "
                         "not be in the store's backups: give them a database of their own "
                         "(CREATE DATABASE) in TERTULIA_KEYS."
                     )
@@ -88,7 +88,7 @@ class ServerKeys(WrappedKeys):
 
     def _foreign(self) -> Misconfigured:
         return Misconfigured(
-            f"master_key: the keys in {self._database.name} were sealed by another master key "
+            f"master_key: the keys in {self.name} were sealed by another master key "
             "than TERTULIA_MASTER_KEY (or the file of TERTULIA_MASTER_KEY_FILE) gives: set the "
             "one that they were made with."
         )

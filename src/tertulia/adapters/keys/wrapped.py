@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -22,12 +22,21 @@ from tertulia.adapters.keys import rows
 from tertulia.adapters.keys.kek import SIZE
 from tertulia.adapters.sealing import AesGcmCipher
 from tertulia.adapters.store.engine import Engine
-from tertulia.errors import NotFound, TertuliaError, Unavailable
+from tertulia.adapters.store.statement import Row, Script
+from tertulia.errors import Misconfigured, NotFound, TertuliaError, Unavailable
 from tertulia.ports.keys import UserKeys
 
 _CACHED_USERS: Final = 10_000
 #: Seconds for which all others take what is cached, while one looks whether it still holds.
 _LOOKING: Final = 5.0
+
+
+class Kept(NamedTuple):
+    """A user's keys as they are kept, unwrapped; ``secret`` is None when they were destroyed."""
+
+    user_id: str
+    version: int
+    secret: bytes | None
 
 
 class _Held:
@@ -58,16 +67,32 @@ class WrappedKeys:
         self._cached: OrderedDict[str, _Held] = OrderedDict()
         self._destroyed: set[str] = set()
 
+    #: What keeps the rows, for messages.
+    name: str
+
+    async def start(self, deployment: bytes | None = None) -> None:
+        """See `Keys.start`; ``deployment``: the secret of the deployment whose keys are to come
+        here. Raises `Misconfigured` when another's are here."""
+        raise NotImplementedError
+
     def _foreign(self) -> TertuliaError:
         """To be raised for rows that another KEK sealed."""
         raise NotImplementedError
 
-    async def _load(self, kek: bytes) -> None:
+    async def _load(self, kek: bytes, deployment: bytes | None) -> None:
         # The KEK wraps a user's keys as those seal a user's values.
         self._kek = UserKeys(1, kek, b"", b"")
-        fresh = self._wrap(rows.DEPLOYMENT, os.urandom(SIZE))
+        fresh = self._wrap(rows.DEPLOYMENT, deployment or os.urandom(SIZE))
         _, wrapped = await self._engine.write(lambda: rows.keep(rows.DEPLOYMENT, 1, fresh))
-        self._deployment = self._unwrap(rows.DEPLOYMENT, wrapped)
+        self.deployment = self._unwrap(rows.DEPLOYMENT, wrapped)
+        if deployment is not None and deployment != self.deployment:
+            raise self._others()
+
+    def _others(self) -> Misconfigured:
+        return Misconfigured(
+            f"keys: {self.name} holds the keys of another deployment: name an empty database in "
+            "TERTULIA_KEYS."
+        )
 
     async def user_keys(self, user_id: str) -> UserKeys:
         held = self._cached.get(user_id)
@@ -120,7 +145,34 @@ class WrappedKeys:
     async def deployment_key(self, purpose: str) -> bytes:
         """HKDF (RFC 5869) with SHA-256 from the deployment's own secret."""
         info = b"tertulia deployment key: " + purpose.encode()
-        return HKDF(SHA256(), SIZE, salt=None, info=info).derive(self._deployment)
+        return HKDF(SHA256(), SIZE, salt=None, info=info).derive(self.deployment)
+
+    async def kept_after(self, user_id: str, limit: int) -> list[Kept]:
+        """Users' keys in the order of their ids, those after ``user_id``."""
+        found = await self._engine.read(lambda: rows.page(user_id, limit))
+        return [
+            Kept(user, version, None if wrapped is None else self._unwrap(user, wrapped))
+            for user, version, wrapped in found
+        ]
+
+    async def adopt(self, users: Sequence[Kept]) -> None:
+        """Keep these keys too. Raises `Misconfigured` when one of the users has others here."""
+        wrapped = [None if u.secret is None else self._wrap(u.user_id, u.secret) for u in users]
+
+        def script() -> Script[list[Row]]:
+            found = []
+            for user, sealed in zip(users, wrapped, strict=True):
+                if sealed is None:
+                    yield from rows.destroy(user.user_id)
+                    found.append((user.version, None))
+                else:
+                    found.append((yield from rows.keep(user.user_id, user.version, sealed)))
+            return found
+
+        for user, (version, sealed) in zip(users, await self._engine.write(script), strict=True):
+            secret = None if sealed is None else self._unwrap(user.user_id, sealed)
+            if (version, secret) != (user.version, user.secret):
+                raise self._others()
 
     async def ping(self) -> None:
         await self._engine.ping()

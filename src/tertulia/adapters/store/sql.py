@@ -20,6 +20,11 @@ class SqlStore(SqlTurns, SqlConversations, SqlAccounts, SqlFiles):
 
     async def start(self) -> None:
         await self._engine.start()
+        try:
+            await self._engine.read(deployment.whole)
+        except BaseException:
+            await self._engine.close()
+            raise
         await self._epoch()
 
     async def ping(self) -> None:

@@ -8,6 +8,10 @@ from sqlalchemy import bindparam, delete, insert, select
 
 from tertulia.adapters.store.schema import meta
 from tertulia.adapters.store.statement import Script, Statement
+from tertulia.errors import Misconfigured
+
+#: Names how far a copy into this database has come, and what is said of one that was finished.
+COPY, COPIED = "copy", "done"
 
 _GET = Statement(select(meta.c.value).where(meta.c.name == bindparam("name")))
 _SET = Statement(insert(meta))
@@ -32,6 +36,16 @@ def marks(given: Mapping[str, str]) -> Script[tuple[str, ...]]:
         if found != value:
             other.append(name)
     return tuple(other)
+
+
+def whole() -> Script[None]:
+    """Raises `Misconfigured` when a copy into this database has not come to its end."""
+    rows = yield _GET, {"name": COPY}
+    if rows and rows[0][0] != COPIED:
+        raise Misconfigured(
+            "store: a copy into this database has not come to its end: go on with it by "
+            "`tertulia store copy`, or name another database in TERTULIA_STORE."
+        )
 
 
 def forget_mark(name: str) -> Script[None]:
