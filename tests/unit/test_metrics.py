@@ -61,6 +61,16 @@ def test_the_first_sample_without_labels_is_nought() -> None:
     assert samples(registry)["wait_seconds_count", frozenset()] == 0
 
 
+def test_values_that_are_known_begin_with_nought() -> None:
+    registry = Registry()
+    ends = registry.add(Counter("ends_total", "Ends.", ("how",), ("ended", "crashed")))
+    ends.inc("ended")
+    assert samples(registry) == {
+        ("ends_total", frozenset({("how", "ended")})): 1,
+        ("ends_total", frozenset({("how", "crashed")})): 0,
+    }
+
+
 def test_labels_that_will_not_end_are_counted_together() -> None:
     count = Counter("done_total", "Done.", ("id",))
     wait = Histogram("wait_seconds", "Wait.", ("id",), buckets=(1,))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tertulia.telemetry.metrics import Counter, Gauge, Histogram, Registry
 from tertulia.telemetry.process import READINGS
 
@@ -13,12 +15,12 @@ _WAIT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _LONG = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 
 
-def _counter(name: str, text: str, *labels: str) -> Counter:
-    return REGISTRY.add(Counter(f"tertulia_{name}", text, labels))
+def _counter(name: str, text: str, *labels: str, values: Sequence[str] = ()) -> Counter:
+    return REGISTRY.add(Counter(f"tertulia_{name}", text, labels, values))
 
 
-def _gauge(name: str, text: str, *labels: str) -> Gauge:
-    return REGISTRY.add(Gauge(f"tertulia_{name}", text, labels))
+def _gauge(name: str, text: str, *labels: str, values: Sequence[str] = ()) -> Gauge:
+    return REGISTRY.add(Gauge(f"tertulia_{name}", text, labels, values))
 
 
 def _histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...]) -> Histogram:
@@ -63,6 +65,7 @@ CONNECTIONS = _gauge(
     "Connections that stay open: the feed by WebSocket (`feed`) or events (`feed_sse`), "
     "`/v1/responses` by `websocket`, streamed answers (`sse`), and requests `waiting` for theirs.",
     "transport",
+    values=("feed", "feed_sse", "websocket", "sse", "waiting"),
 )
 STREAMS = _gauge("streams_open", "Readers of answers that are being written, on all transports.")
 
@@ -73,6 +76,7 @@ SUBMITTED = _counter(
     "Messages by what came of them: `accepted`, `replayed` (an idempotency key that was known) or "
     "`refused`.",
     "result",
+    values=("accepted", "replayed", "refused"),
 )
 TURNS = _counter("turns_total", "Responses that ended, by their status.", "status", "model")
 TURN_SECONDS = _histogram(
@@ -96,12 +100,14 @@ CLAIMS = _counter(
     "claims_total",
     "Doorbells that a worker answered: a `first` attempt, a `later` one, or `none` to make.",
     "result",
+    values=("first", "later", "none"),
 )
 ATTEMPTS = _counter(
     "attempts_total",
     "Attempts by how they ended: the response `ended` with it, it was `left` to another (handed "
     "over, or its lease lost), or it `crashed` by a fault of ours.",
     "how",
+    values=("ended", "left", "crashed"),
 )
 TOKENS = _counter(
     "tokens_total",
@@ -131,15 +137,24 @@ OLDEST = _gauge(
     "Age of the oldest response that no worker has claimed, in seconds, of all nodes; 0: none.",
 )
 RINGS = _counter(
-    "rings_total", "Calls of the queue to ring for responses: `ok` or `unavailable`.", "result"
+    "rings_total",
+    "Calls of the queue to ring for responses: `ok` or `unavailable`.",
+    "result",
+    values=("ok", "unavailable"),
 )
 MENDS = _counter("log_mends_total", "Times that the event log failed an append, made up for later.")
-SWEEPS = _counter("sweeps_total", "Passes of the sweeper: `ok` or `unavailable`.", "result")
+SWEEPS = _counter(
+    "sweeps_total",
+    "Passes of the sweeper: `ok` or `unavailable`.",
+    "result",
+    values=("ok", "unavailable"),
+)
 SWEPT = _counter(
     "swept_total",
     "What the sweeper did: `rung` again, `taken_over` from a worker that is gone, `ended` for lack "
     "of time.",
     "what",
+    values=("rung", "taken_over", "ended"),
 )
 
 for _reading in READINGS:

@@ -43,14 +43,22 @@ class Instrument:
 
 
 class Counter(Instrument):
-    """Only rises. ``name`` ends in ``_total``."""
+    """Only rises. ``name`` ends in ``_total``. ``values``: all that its one label may be."""
 
     kind = "counter"
 
-    def __init__(self, name: str, help: str, labels: Sequence[str] = ()) -> None:  # noqa: A002
+    def __init__(
+        self,
+        name: str,
+        help: str,  # noqa: A002
+        labels: Sequence[str] = (),
+        values: Sequence[str] = (),
+    ) -> None:
         super().__init__(name, help, labels)
-        # A rate is only right from a first sample of 0.
-        self._values: dict[Labels, float] = {} if labels else {(): 0}
+        self.values = tuple(values)
+        # A rise is only seen from a first sample of 0.
+        known = [(value,) for value in values] if labels else [()]
+        self._values: dict[Labels, float] = dict.fromkeys(known, 0)
 
     def inc(self, *labels: str, by: float = 1) -> None:
         values = self._values
