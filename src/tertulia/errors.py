@@ -16,6 +16,7 @@ transport answers with, ``code`` and ``param`` follow OpenAI's error object.
     ├── PositionLost            410  the log no longer holds the position
     ├── RateLimited             429
     ├── Unavailable             503  a part we depend on does not answer; try again
+    │   └── Overloaded          503  it would wait too long; nothing of it was accepted
     ├── Misconfigured                a setting is wrong; names it and the remedy
     ├── DataFolderError              in use, read-only, full, or of a newer version
     ├── ModelError              502  the model, or the server it runs on, failed
@@ -112,6 +113,10 @@ class RateLimited(TertuliaError):
 class Unavailable(TertuliaError):
     status = 503
     default_code = "unavailable"
+
+
+class Overloaded(Unavailable):
+    default_code = "overloaded"
 
 
 class Misconfigured(TertuliaError):

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import structlog
 
+from tertulia.domain.fleet import Report
 from tertulia.domain.ids import WORKER, new_id
 from tertulia.errors import Unavailable
 from tertulia.telemetry.instruments import ATTEMPTS, CLAIMS, RUNNING, SLOTS
@@ -34,6 +35,8 @@ class Worker:
         self._turns: set[asyncio.Task[None]] = set()
         self._after: set[asyncio.Task[object]] = set()
         self._loops: list[asyncio.Task[None]] = []
+        #: Tells the other nodes that this worker is there.
+        self._enlisting: asyncio.Task[None] | None = None
         self._upkeep = Upkeep(parts)
         #: Whether the store did not answer when it was last asked: then nothing is taken.
         self._store_away = False
@@ -66,6 +69,8 @@ class Worker:
             every(timing.cancel_check, self._look_for_cancels),
             every(timing.sweep, self._take_unrung),
         ]
+        if self._parts.capacity.shared:
+            self._enlisting = every(timing.renew, self._enlist)
         self._upkeep.start()
 
     def cancel(self, response_id: str) -> None:
@@ -79,6 +84,10 @@ class Worker:
         for loop in self._loops[:1]:
             loop.cancel()
             SLOTS.dec(by=self._parts.limits.capacity)
+        if self._enlisting is not None:
+            self._enlisting.cancel()
+            with suppress(Unavailable):  # then it drops out after a lease
+                await self._parts.store.dismiss(self.id)
         for unfinished in (self._turns, self._after):
             if unfinished:
                 await asyncio.wait(unfinished, timeout=self._parts.timing.grace)
@@ -154,6 +163,8 @@ class Worker:
             return
         CLAIMS.inc("first" if claimed.response.attempt == 1 else "later")
         response = claimed.response
+        clock = asyncio.get_running_loop().time
+        begun = clock()
         attempt = self._attempts[response_id] = Attempt(parts, claimed, self.id)
         log.debug(
             "turn_started",
@@ -179,6 +190,7 @@ class Worker:
                 worker_id=self.id,
             )
             return
+        parts.capacity.took(clock() - begun)
         ended = finished.response
         usage = ended.usage
         log.info(
@@ -197,6 +209,11 @@ class Worker:
             after.add_done_callback(self._after.discard)
 
     # --- keeping -----------------------------------------------------------------------------
+
+    async def _enlist(self) -> None:
+        parts = self._parts
+        report = Report(self.id, parts.limits.capacity, parts.capacity.turn_seconds)
+        await parts.store.enlist(report, parts.timing.lease)
 
     async def _renew(self) -> None:
         held = [(a.response.id, a.response.attempt) for a in self._attempts.values()]

@@ -55,9 +55,11 @@ async def test_who_waits_on_a_plain_stream_is_told_the_place(tmp_path: Path) -> 
                 "type": "tertulia:position",
                 "after": 1,
                 "position": place,
-                "expected_wait_ms": None,
+                # Until a turn has ended nobody can tell how long they take.
+                "expected_wait_ms": wait,
             }
-            for place in (2, 1)
+            for place, wait in ((2, None), (1, told[1]["expected_wait_ms"]))
         ]
+        assert told[1]["expected_wait_ms"] > 0
         assert seen == await plain
         assert seen[-1]["type"] == "response.completed"

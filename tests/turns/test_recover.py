@@ -307,13 +307,14 @@ async def test_a_waiting_reader_knows_its_place(house: House) -> None:
     follower = Follower(house.parts, house.user.user_id, ids[2], stirred.set)
     await follower.open(1)
     assert await follower.next() == ()
-    assert follower.place == 3
+    assert follower.prospect is not None
+    assert follower.prospect.place == 3
     house.work()
     while not follower.ended:
         stirred.clear()
         if not await follower.next():
             await stirred.wait()
-    assert await house.parts.store.place(house.user.user_id, ids[2]) is None
+    assert await house.parts.store.place(house.user.user_id, ids[2], house.parts.bounds) is None
     follower.close()
 
 

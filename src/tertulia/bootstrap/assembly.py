@@ -28,6 +28,7 @@ from tertulia.settings import Settings
 from tertulia.transports.feed_hub import FeedHub
 from tertulia.transports.services import Probe, Services
 from tertulia.turns.cancel import cancel
+from tertulia.turns.capacity import Capacity
 from tertulia.turns.parts import Parts
 from tertulia.turns.upkeep import Upkeep
 from tertulia.worker import Worker
@@ -132,6 +133,7 @@ async def _parts(
         timing=timing_of(settings, role),
         pace=pace_of(settings),
         judge=judge,
+        capacity=Capacity(shared=not kept.alone),
     )
     return parts, limiter, probes
 

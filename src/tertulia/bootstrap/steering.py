@@ -14,6 +14,8 @@ def limits_of(settings: Settings) -> Limits:
         running=settings.limits.running_per_user,
         waiting=settings.limits.waiting_per_user,
         capacity=settings.turns.slots,
+        reserved=settings.turns.reserved_share,
+        shed_wait=settings.turns.shed_wait_seconds,
     )
 
 

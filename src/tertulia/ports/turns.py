@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from tertulia.domain.admission import Limits
+from tertulia.domain.fleet import Fleet, Report
 from tertulia.domain.frame import Frame
 from tertulia.domain.item import Item
+from tertulia.domain.prospect import Prospect
 from tertulia.domain.response import Failure, IncompleteReason, Response, Status, Usage
 from tertulia.domain.sent import Sent
 from tertulia.errors import InvalidInput
@@ -154,6 +156,8 @@ class Swept:
     finished: tuple[Finished, ...]
     #: How many leases had expired.
     taken_over: int
+    #: The live workers, of those that enlist.
+    fleet: Fleet = field(default_factory=Fleet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +182,15 @@ class Turns(Protocol):
     async def submit(self, submission: Submission, limits: Limits) -> Submitted:
         """Accept: input items, response, head, title, feed entries, admission: one transaction.
 
-        A response whose parent is unfinished, or whose user has ``limits.running`` others
-        running, or when ``limits.capacity`` responses are admitted, waits unadmitted.
+        A response whose parent is unfinished, or that `Limits.allow` does not let run, waits
+        unadmitted; slots that become free are given out by `domain.admission.admit`.
 
         Raises:
             NotFound: conversation, parent, or ``regenerate_of`` (code ``not_found``; for a
                 parent code ``previous_response_not_found``).
             Conflict: the idempotency key came with another body (``idempotency_key_reused``).
             RateLimited: ``limits.waiting`` responses of the user wait already.
+            Overloaded: it would wait longer than ``limits.shed_wait`` for others' slots.
             InvalidInput: ``store=false`` together with a conversation; `Submission.mistake`.
         """
         ...
@@ -228,6 +233,14 @@ class Turns(Protocol):
         ``cancel_requested_at``; a terminal one is returned as it is."""
         ...
 
+    async def enlist(self, report: Report, lease_seconds: float) -> None:
+        """A worker is there, for so long; to be told anew before that. It is in `Swept.fleet`."""
+        ...
+
+    async def dismiss(self, worker_id: str) -> None:
+        """The worker takes nothing any more. Unknown ones do nothing."""
+        ...
+
     async def void_leases(self) -> int:
         """End all leases now, counting a crash each: for the one process that owns the store."""
         ...
@@ -257,10 +270,10 @@ class Turns(Protocol):
         """A response with its items. ``store=false`` ones too: the caller checks the connection."""
         ...
 
-    async def place(self, user_id: str, response_id: str) -> int | None:
-        """How many responses, its own one counted, were accepted up to it and have not begun: 1 is
-        next. None once it was claimed or has ended, and for unknown ids. Of all users: what stands
-        before it may be others' work."""
+    async def place(self, user_id: str, response_id: str, limits: Limits) -> Prospect | None:
+        """At most how many responses begin up to it, its own one counted, and in how many seconds
+        it may, as things stand. None once it was claimed or has ended, and for unknown ids. See
+        `domain.prospect`."""
         ...
 
     async def backlog(self) -> Backlog:

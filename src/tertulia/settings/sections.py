@@ -93,6 +93,18 @@ class Turns(Section):
     """How responses are run, taken over and forgotten."""
 
     slots: PositiveInt = Field(512, description="Responses that one worker runs at once.")
+    reserved_share: float = Field(
+        0.125,
+        ge=0,
+        le=0.5,
+        description="Part of all workers' slots that only users with nothing running may take; at "
+        "least one slot, but none where there are fewer than 4.",
+    )
+    shed_wait_seconds: PositiveFloat = Field(
+        30,
+        description="New work that would wait longer than this for others' work is refused "
+        "(503, `overloaded`).",
+    )
     lease_seconds: PositiveFloat = Field(
         30, description="How long a worker's claim on a response holds without being renewed."
     )

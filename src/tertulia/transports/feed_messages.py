@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Any
 
 from tertulia.domain.frame import Frame
+from tertulia.domain.prospect import Prospect
 from tertulia.errors import TertuliaError
 from tertulia.ports.conversations import FeedEntry, FeedPosition
 from tertulia.transports.described import Described
@@ -175,9 +176,9 @@ class Events:
         out.append(self._wrapped(frame.data))
         return out
 
-    def position(self, after: int | None, place: int) -> bytes:
+    def position(self, after: int | None, prospect: Prospect) -> bytes:
         """``tertulia:position``; unnumbered and unstored, as what it tells of passes."""
-        return self._wrapped(position_event(after, place))
+        return self._wrapped(position_event(after, prospect))
 
     def snapshot(self, after: int, pages: list[list[dict[str, Any]]]) -> list[bytes]:
         """``tertulia:snapshot``, a message a page; the next frame follows number ``after``."""

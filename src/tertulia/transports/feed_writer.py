@@ -264,9 +264,10 @@ class Writer:
 
     def _tell_place(self, subscription: Subscription) -> None:
         follower = subscription.follower
-        if follower.place is not None and follower.place != subscription.place:
-            self.post(subscription.events.position(follower.position, follower.place))
-        subscription.place = follower.place
+        prospect = follower.prospect
+        if prospect is not None and prospect.place != subscription.place:
+            self.post(subscription.events.position(follower.position, prospect))
+        subscription.place = prospect.place if prospect is not None else None
 
     async def _send_frame(self, subscription: Subscription, frame: Frame) -> None:
         if self._subscriptions.get(subscription.response_id) is not subscription:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from tertulia.domain.frame import Frame
+from tertulia.domain.prospect import Prospect
 from tertulia.transports.described import Described
 from tertulia.transports.reply import encode
 
@@ -14,8 +17,9 @@ SNAPSHOT = "tertulia:snapshot"
 OURS = {
     POSITION: Described(
         "`after`, `position`, `expected_wait_ms`",
-        "While it waits: its place in the queue, 1 being next. The wait is null where nobody can "
-        "tell.",
+        "While it waits: its place in the queue, 1 being next, and how long until it may begin, as "
+        "things stand. Users are served in turn, so work that comes later may still go first. Sent "
+        "whenever the place has changed; the wait is null until a turn has ended.",
     ),
     ATTEMPT: Described(
         "`after`, `attempt`",
@@ -35,13 +39,14 @@ def attempt_event(frame: Frame) -> bytes:
     return encode({"type": ATTEMPT, "after": frame.continues, "attempt": frame.attempt})
 
 
-def position_event(after: int | None, place: int) -> bytes:
-    """``tertulia:position``, while a response waits: its place, 1 being next."""
+def position_event(after: int | None, prospect: Prospect) -> bytes:
+    """``tertulia:position``, while a response waits."""
+    wait = None if prospect.wait is None else math.ceil(prospect.wait * 1000)
     return encode(
         {
             "type": POSITION,
             "after": after,
-            "position": place,
-            "expected_wait_ms": None,
+            "position": prospect.place,
+            "expected_wait_ms": wait,
         }
     )

@@ -10,6 +10,7 @@ from typing import Self
 from starlette.types import Receive
 
 from tertulia.domain.frame import Frame
+from tertulia.domain.prospect import Prospect
 from tertulia.turns.parts import Parts
 from tertulia.turns.read import Follower
 
@@ -99,15 +100,17 @@ class Reading:
             await self._waiter
         return None
 
-    def moved(self) -> int | None:
-        """The place in the queue, 1 being next, once for each place that it reaches."""
-        if not self._has_moved():
+    def moved(self) -> Prospect | None:
+        """What it has to expect in the queue, once for each place that it reaches."""
+        prospect = self._follower.prospect
+        if prospect is None or not self._has_moved():
             return None
-        self._place = self._follower.place
-        return self._place
+        self._place = prospect.place
+        return prospect
 
     def _has_moved(self) -> bool:
-        return self._places and self._follower.place not in (None, self._place)
+        prospect = self._follower.prospect
+        return self._places and prospect is not None and prospect.place != self._place
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -185,9 +185,9 @@ class Turns:
                         await self._send(attempt_event(frame))
                     await self._send(frame.data)
                     kind = frame.kind
-                place = reading.moved()
-                if place is not None:
-                    await self._send(position_event(reading.position, place))
+                prospect = reading.moved()
+                if prospect is not None:
+                    await self._send(position_event(reading.position, prospect))
         if not response.store:
             self._running, self._ended = None, response
             self._latest = response.id

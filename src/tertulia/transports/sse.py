@@ -104,8 +104,10 @@ class EventStream(HttpResponse):
 
 
 def _sign_of_life(reading: Reading) -> bytes:
-    place = reading.moved()
-    return _PING if place is None else _event(POSITION, position_event(reading.position, place))
+    prospect = reading.moved()
+    if prospect is None:
+        return _PING
+    return _event(POSITION, position_event(reading.position, prospect))
 
 
 def _event(kind: str, data: bytes) -> bytes:

@@ -15,7 +15,7 @@ async def cancel(parts: Parts, user_id: str, response_id: str) -> Response:
     Raises:
         NotFound: no such response of this user.
     """
-    cancelled = await parts.store.request_cancel(user_id, response_id, parts.limits)
+    cancelled = await parts.store.request_cancel(user_id, response_id, parts.bounds)
     if cancelled.finished is not None:
         await announce(parts, cancelled.finished)
     elif not cancelled.response.terminal:

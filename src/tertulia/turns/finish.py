@@ -34,7 +34,7 @@ async def finish(
     pause = RETRY_FIRST
     while finished is None:
         try:
-            finished = await parts.store.finish(outcome, parts.limits)
+            finished = await parts.store.finish(outcome, parts.bounds)
         except Unavailable:
             if outcome.frames:
                 await log(outcome.frames)

@@ -11,6 +11,7 @@ from tertulia.ports.judge import Judge
 from tertulia.ports.model import Models
 from tertulia.ports.queue import Queue
 from tertulia.ports.store import Store
+from tertulia.turns.capacity import Capacity
 from tertulia.turns.pace import Pace
 
 
@@ -45,6 +46,7 @@ class Parts:
     log: EventLog
     queue: Queue
     models: Models
+    #: Of this process alone: see `bounds`.
     limits: Limits = field(default_factory=Limits)
     timing: Timing = field(default_factory=Timing)
     pace: Pace = field(default_factory=Pace)
@@ -55,3 +57,9 @@ class Parts:
     #: Responses that the queue could not be rung for; tried again by every sweep of this process.
     #: Should it die, the sweepers of others ring for them.
     unrung: set[str] = field(default_factory=set)
+    capacity: Capacity = field(default_factory=Capacity)
+
+    @property
+    def bounds(self) -> Limits:
+        """The limits over all processes, as they are now."""
+        return self.capacity.over(self.limits)

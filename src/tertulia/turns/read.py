@@ -16,6 +16,7 @@ from tertulia.domain import event
 from tertulia.domain.compose import Composer
 from tertulia.domain.frame import Frame
 from tertulia.domain.item import FunctionCall, Item, Message, Reasoning
+from tertulia.domain.prospect import Prospect
 from tertulia.errors import Fenced, PositionLost, Unavailable
 from tertulia.ports.eventlog import Subscription
 from tertulia.ports.turns import Node
@@ -51,8 +52,8 @@ class Follower:
         self.position: int | None = None
         #: True once the terminal frame was given out.
         self.ended = False
-        #: Place in the queue while it waits, as of the last silence; 1 is next.
-        self.place: int | None = None
+        #: What it has to expect while it waits, as of the last silence.
+        self.prospect: Prospect | None = None
 
     async def open(self, after: int | None) -> None:
         """Take the place after number ``after``; None: from the start.
@@ -160,8 +161,8 @@ class Follower:
     async def _look_ahead(self, node: Node) -> None:
         with suppress(Unavailable):
             waits = node.response.attempt == 0
-            store = self._parts.store
-            self.place = await store.place(self._user_id, self._response_id) if waits else None
+            place, bounds = self._parts.store.place, self._parts.bounds
+            self.prospect = await place(self._user_id, self._response_id, bounds) if waits else None
 
 
 async def follow(

@@ -30,7 +30,7 @@ class Sweeper:
             self._answering_since = now
         try:
             swept = await self._parts.store.sweep(
-                self._parts.limits,
+                self._parts.bounds,
                 waiting_seconds=timing.waiting,
                 take_over=now - self._answering_since >= timing.lease,
                 ring_after_seconds=timing.ring_again,
@@ -51,7 +51,7 @@ class Sweeper:
             Unavailable: the store does not answer.
         """
         swept = await self._parts.store.sweep(
-            self._parts.limits,
+            self._parts.bounds,
             waiting_seconds=float("inf"),
             take_over=True,
             ring_after_seconds=0.0,
@@ -66,6 +66,7 @@ class Sweeper:
         ):
             if count:
                 SWEPT.inc(what, by=count)
+        self._parts.capacity.told(swept.fleet)
         for finished in swept.finished:
             await announce(self._parts, finished)
         await ring(self._parts, swept.ring)

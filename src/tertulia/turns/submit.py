@@ -90,11 +90,11 @@ async def _accept(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
         room=room(ask, items, model),
     )
     try:
-        submitted = await parts.store.submit(submission, parts.limits)
+        submitted = await parts.store.submit(submission, parts.bounds)
     except MayBeTooLong:
         error = await past_too_long(parts, principal, ask, items, model)
         submission = replace(submission, room=None, mistake=error)
-        submitted = await parts.store.submit(submission, parts.limits)
+        submitted = await parts.store.submit(submission, parts.bounds)
     if not submitted.replayed and not submitted.logged:
         await _open_log(parts, submitted)
     return submitted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -33,3 +33,12 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path, empty: Path) -> As
 def server_url(request: pytest.FixtureRequest) -> str:
     """Of a database with the schema on a server of each kind."""
     return str(request.getfixturevalue(SERVERS[request.param]))
+
+
+@pytest.fixture
+async def nodes(server_url: str, tmp_path: Path) -> AsyncIterator[tuple[Rig, Rig]]:
+    """Two on one database, with the same keys."""
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(server_rig(tmp_path, open_server(server_url)))
+        again = server_rig(tmp_path, open_server(server_url), fresh=False)
+        yield first, await stack.enter_async_context(again)

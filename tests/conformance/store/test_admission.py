@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from dataclasses import replace
 
 import pytest
 from tests.support.stores import ANN, BEN, Rig
 
 from tertulia.domain.admission import Limits
+from tertulia.domain.prospect import Prospect
 from tertulia.domain.response import Request
-from tertulia.errors import RateLimited
-from tertulia.ports.turns import HEAD, Backlog, Submitted
+from tertulia.errors import Overloaded, RateLimited
+from tertulia.ports.turns import HEAD, Backlog, Idempotency, Submitted
 
 ONE = Limits(running=1, waiting=10, capacity=1)
 
@@ -79,17 +82,11 @@ async def test_many_messages_of_one_delay_another_by_one_slot(rig: Rig) -> None:
     assert ended.admitted == (late.response.id,)
 
 
-async def test_a_higher_tier_gets_more_turns(rig: Rig) -> None:
-    three = Limits(running=3, waiting=10, capacity=3)
-    bens = [await rig.submit(user=BEN, limits=three) for _ in range(3)]
-    await rig.submit("plain", user=BEN, limits=three)
-    urgent = Request(model="m", service_tier="priority")
-    anns = [await rig.submit(str(n), request=urgent, limits=three) for n in range(3)]
-    admitted: list[str] = []
-    for submitted in bens[:2]:
-        ended = await rig.end(await rig.claim(submitted.response.id), limits=three)
-        admitted += ended.admitted
-    assert admitted == _ids(anns[:2])
+async def test_nobody_need_wait_where_nobody_may(rig: Rig) -> None:
+    at_once = Limits(running=1, waiting=0)
+    assert (await rig.submit(limits=at_once)).admitted
+    with pytest.raises(RateLimited):
+        await rig.submit(limits=at_once)
 
 
 async def test_too_many_waiting_are_refused_with_a_time(rig: Rig) -> None:
@@ -127,16 +124,145 @@ async def test_the_sweeper_admits_when_limits_were_raised(rig: Rig) -> None:
     assert swept.ring == (submitted[1].response.id,)
 
 
-async def test_the_place_counts_what_was_accepted_before_and_has_not_begun(rig: Rig) -> None:
+async def test_while_slots_are_plenty_the_place_is_among_ones_own(rig: Rig) -> None:
     mine = _ids([await rig.submit(str(n)) for n in range(4)])
-    rig.clock.pass_by(1)
     other = (await rig.submit(user=BEN)).response.id
-    assert [await rig.store.place(ANN, r) for r in mine] == [1, 2, 3, 4]
-    assert await rig.store.place(BEN, other) == 5
+    assert [await _place(rig, r) for r in mine] == [1, 2, 3, 4]
+    assert await _place(rig, other, user=BEN) == 1
     await rig.end(await rig.claim(mine[0]))
-    assert [await rig.store.place(ANN, r) for r in mine] == [None, 1, 2, 3]
-    assert await rig.store.place(BEN, mine[1]) is None
-    assert await rig.store.place(ANN, "resp_unknown") is None
+    assert [await _place(rig, r) for r in mine] == [None, 1, 2, 3]
+    assert await _place(rig, mine[1], user=BEN) is None
+    assert await _place(rig, "resp_unknown") is None
+
+
+async def test_where_slots_are_few_the_place_is_that_of_ones_turn(rig: Rig) -> None:
+    one = replace(ONE, turn_seconds=8.0)
+    mine = [await rig.submit(str(n), limits=ONE) for n in range(4)]
+    others = [await rig.submit(user=BEN, limits=ONE) for _ in range(2)]
+    running = await rig.claim(mine[0].response.id)
+    assert [await _place(rig, r, limits=one) for r in _ids(mine[1:])] == [2, 4, 5]
+    assert [await _place(rig, r, user=BEN, limits=one) for r in _ids(others)] == [2, 4]
+    begun = []
+    for _ in range(5):
+        [at_work] = (await rig.end(running, limits=ONE)).admitted
+        running = await rig.claim(at_work)
+        begun.append(at_work)
+    a, b = _ids(mine), _ids(others)
+    assert begun == [b[0], a[1], b[1], a[2], a[3]]
+
+
+async def test_the_wait_goes_by_how_long_turns_take(rig: Rig) -> None:
+    one = replace(ONE, turn_seconds=8.0)
+    first = await rig.submit(limits=one)
+    ids = _ids([first, await rig.submit(user=BEN, limits=one)])
+    waits = [await rig.store.place(u, r, one) for u, r in zip((ANN, BEN), ids, strict=True)]
+    assert waits == [Prospect(1, 0.0), Prospect(1, 8.0)]
+    assert await rig.store.place(BEN, ids[1], ONE) == Prospect(1, None)
+
+
+async def _place(
+    rig: Rig, response_id: str, *, user: str = ANN, limits: Limits | None = None
+) -> int | None:
+    found = await rig.store.place(user, response_id, limits or rig.limits)
+    return found.place if found else None
+
+
+async def test_work_that_would_wait_too_long_is_refused_and_nothing_of_it_kept(rig: Rig) -> None:
+    busy = replace(ONE, turn_seconds=8.0, shed_wait=20.0)
+    key = Idempotency(b"k" * 32, b"b" * 32)
+    accepted = await rig.submit(limits=busy, key=key)
+    waiting = [await rig.submit(str(n), user=BEN, limits=busy) for n in range(2)]
+    before = (await rig.feed(BEN), await rig.store.conversations(BEN, after=None, limit=9))
+    # The third end of 8 seconds each would come too late.
+    again = Idempotency(b"l" * 32, b"b" * 32)
+    with pytest.raises(Overloaded) as caught:
+        await rig.submit("late", user=BEN, limits=busy, key=again)
+    assert (caught.value.code, caught.value.status) == ("overloaded", 503)
+    assert caught.value.retry_after == 4.0
+    assert (await rig.feed(BEN), await rig.store.conversations(BEN, after=None, limit=9)) == before
+    # Whose turn comes first is still welcome, and what was accepted stays so.
+    assert not (await rig.submit("mine", limits=busy)).admitted
+    assert (await rig.submit(limits=busy, key=key)).response.id == accepted.response.id
+    swept = await rig.store.sweep(busy, waiting_seconds=120, take_over=True, ring_after_seconds=600)
+    assert swept.finished == ()
+    ended = await rig.end(await rig.claim(accepted.response.id), limits=busy)
+    assert ended.admitted == (waiting[0].response.id,)
+    patient = replace(busy, shed_wait=60.0)
+    assert not (await rig.submit("late", user=BEN, limits=patient, key=again)).replayed
+
+
+async def test_nothing_is_refused_for_ones_own_limits_or_before_a_turn_has_ended(rig: Rig) -> None:
+    slow = Limits(running=1, turn_seconds=1000.0)
+    for n in range(4):
+        await rig.submit(str(n), limits=slow)
+    for n in range(4):
+        await rig.submit(str(n), user=BEN, limits=ONE)
+
+
+async def test_when_to_come_again_is_told_by_ones_own_pace(rig: Rig) -> None:
+    limits = Limits(running=2, waiting=0, turn_seconds=2.0)
+    for seconds in (10, 30):
+        response = await rig.start()
+        rig.clock.pass_by(seconds)
+        await rig.end(response)
+    for user in (ANN, BEN):
+        for n in range(2):
+            await rig.submit(str(n), user=user, limits=limits)
+    told = []
+    for user in (ANN, BEN):
+        with pytest.raises(RateLimited) as caught:
+            await rig.submit(user=user, limits=limits)
+        told.append(caught.value.retry_after)
+    assert told == [10.0, 1.0]
+
+
+async def test_one_who_has_nothing_running_finds_a_slot(rig: Rig) -> None:
+    four = Limits(running=4, waiting=10, capacity=4)
+    many = [await rig.submit(str(n), limits=four) for n in range(6)]
+    assert [bool(s.admitted) for s in many] == [True, True, True, False, False, False]
+    assert (await rig.submit(user=BEN, limits=four)).admitted
+    # The reserve is whole again before Ann has more.
+    ended = await rig.end(await rig.claim(many[0].response.id), limits=four)
+    assert ended.admitted == ()
+    ended = await rig.end(await rig.claim(many[1].response.id), limits=four)
+    assert ended.admitted == (many[3].response.id,)
+
+
+async def test_a_hundred_messages_of_one_delay_another_by_one_end(rig: Rig) -> None:
+    """In conversations side by side, as fast as Ann's limits let her."""
+    limits = Limits(running=2, waiting=10, capacity=2)
+    left, at_work, bens = 100, deque[str](), None
+    ends_since = 0
+    while left or at_work:
+        while left:
+            try:
+                made = await rig.submit(str(left), limits=limits)
+            except RateLimited:
+                break
+            left -= 1
+            at_work += made.admitted
+        if bens is None and left < 50:
+            bens = await rig.submit(user=BEN, limits=limits)
+            assert not bens.admitted
+        ended = await rig.end(await rig.claim(at_work.popleft()), limits=limits)
+        at_work += ended.admitted
+        ends_since += bens is not None
+        if bens is not None and ends_since == 1:
+            assert ended.admitted == (bens.response.id,)
+
+
+async def test_by_and_by_a_higher_tier_gets_twice_the_turns(rig: Rig) -> None:
+    """Also where each has one slot at a time, so that what runs says nothing of it."""
+    urgent = Request(model="m", service_tier="priority")
+    at_work = (await rig.submit(limits=ONE)).response.id
+    plain = _ids([await rig.submit(str(n), user=BEN, limits=ONE) for n in range(9)])
+    for n in range(9):
+        await rig.submit(str(n), request=urgent, limits=ONE)
+    begun = []
+    for _ in range(9):
+        [at_work] = (await rig.end(await rig.claim(at_work), limits=ONE)).admitted
+        begun.append(at_work)
+    assert len(set(begun) & set(plain)) == 3
 
 
 async def test_the_backlog_is_everybodys(rig: Rig) -> None:

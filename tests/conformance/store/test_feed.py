@@ -66,7 +66,7 @@ async def test_news_are_said_after_the_commit_and_only_then(rig: Rig) -> None:
     await rig.talk(BEN)
     assert rig.told == [ANN, BEN]
     with pytest.raises(RateLimited):
-        await rig.submit(limits=Limits(waiting=0))
+        await rig.submit(limits=Limits(running=0, waiting=0))
     await rig.answer(store=False, connection="conn_1")
     assert rig.told == [ANN, BEN]
 

@@ -70,6 +70,19 @@ async def test_all_that_were_at_work_when_the_process_died_have_crashed(rig: Rig
     assert await rig.ledger_of(waiting.response.id) == []
 
 
+async def test_one_that_was_thought_dead_and_ends_after_all_is_entered_once(rig: Rig) -> None:
+    first = await rig.start()
+    await rig.store.release(first.id, 1, Usage(1, 2))
+    second = await rig.claim(first.id, "worker_2")
+    await _crash(rig, second)
+    ended = (await rig.end(second, usage=Usage(4, 7))).response
+    assert [(e[1], e[3]) for e in await rig.ledger_of(first.id)] == [
+        ("handed_over", Usage(1, 2)),
+        ("crashed", Usage(3, 5)),
+    ]
+    assert await rig.usage_of(first.id) == [ended.usage]
+
+
 async def test_stale_attempts_enter_nothing(rig: Rig) -> None:
     first = await rig.start()
     await _crash(rig, first)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +27,7 @@ from tertulia.ports.turns import HEAD, Claimed, Finished, Submitted
 
 T = TypeVar("T")
 
-LIMITS = Limits(running=2, waiting=4, capacity=3)
+LIMITS = Limits(running=3, waiting=4, capacity=4, reserved=0.25)
 LEASE, WAITING = 30.0, 300.0
 
 
@@ -95,7 +96,7 @@ class Lives(RuleBasedStateMachine):
         except RateLimited:
             assert len(waiting) >= LIMITS.waiting
             return "resp_refused"
-        assert len(waiting) < LIMITS.waiting
+        assert len(waiting) < LIMITS.waiting or done.admitted
         response = done.response
         self.lives[response.id] = Life(
             user, conversation.id, response.previous_response_id, self.rig.clock.now
@@ -144,7 +145,12 @@ class Lives(RuleBasedStateMachine):
         attempt = life.attempt - stale
         try:
             done: Finished = self.run(
-                self.rig.end(_at(seen, attempt), status=status, limits=LIMITS)
+                self.rig.end(
+                    _at(seen, attempt),
+                    status=status,
+                    limits=LIMITS,
+                    usage=life.spent.plus(Usage(3, 5)),
+                )
             )
         except Fenced:
             assert stale or life.status != "in_progress"
@@ -221,6 +227,10 @@ class Lives(RuleBasedStateMachine):
             assert (found.lease_until is not None) == (life.worker is not None)
             usage = self.run(self.rig.usage_of(response_id))
             assert len(usage) == int(life.over)
+            entries = self.run(self.rig.ledger_of(response_id))
+            assert [e[1] for e in entries].count("crashed") == life.crashes
+            if entries and life.over:
+                assert reduce(Usage.plus, (e[3] for e in entries)) == usage[0]
 
     @invariant()
     def limits_hold_and_no_slot_is_idle(self) -> None:
@@ -237,7 +247,7 @@ class Lives(RuleBasedStateMachine):
                 and (x.parent is None or self.lives[x.parent].over)
             ]
             if ready:
-                assert mine == LIMITS.running or len(running) == LIMITS.capacity
+                assert not LIMITS.allow(mine, LIMITS.capacity - len(running))
 
     @invariant()
     def nobody_runs_before_its_parent_has_ended(self) -> None:

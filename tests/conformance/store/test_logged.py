@@ -45,7 +45,7 @@ async def test_the_opening_frames_are_there_with_the_response(rig: Rig, log: Eve
 
 async def test_a_refused_submission_leaves_no_log(rig: Rig, log: EventLog) -> None:
     with pytest.raises(RateLimited):
-        await rig.submit(response_id="resp_refused", limits=Limits(waiting=0))
+        await rig.submit(response_id="resp_refused", limits=Limits(running=0, waiting=0))
     assert await _frames(log, "resp_refused") == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,6 @@ from tertulia.ports.turns import HEAD, Idempotency, Submitted
 _lock = select(users.c.id).where(users.c.id == bindparam("id")).with_for_update()
 _LOCK, _LOCK_IN_LANE = Statement(_lock), Statement(_lock, lane="id")
 _SLEEPY = Statement(select(users.c.email).where(users.c.id == bindparam("id")))
-
-
-@pytest.fixture
-async def nodes(server_url: str, tmp_path: Path) -> AsyncIterator[tuple[Rig, Rig]]:
-    """Two on one database, with the same keys."""
-    async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(server_rig(tmp_path, open_server(server_url)))
-        again = server_rig(tmp_path, open_server(server_url), fresh=False)
-        yield first, await stack.enter_async_context(again)
 
 
 @pytest.fixture
@@ -63,25 +54,6 @@ async def test_feeds_have_no_gaps_whoever_writes(nodes: tuple[Rig, Rig]) -> None
     # Each went on from the one before it: nobody saw an old head.
     parents = [e["previous_response_id"] for e in feeds[0] if e["type"] == "response.started"]
     assert parents == [None, *numbers[:-1]]
-
-
-async def test_no_more_than_the_capacity_run_whoever_admits(nodes: tuple[Rig, Rig]) -> None:
-    limits = Limits(running=5, waiting=50, capacity=6)
-    submitted = await asyncio.gather(
-        *(nodes[n % 2].submit(user=u, limits=limits) for n in range(10) for u in (ANN, BEN))
-    )
-    running = [r for s in submitted for r in s.admitted]
-    assert len(running) == len(set(running)) == 6
-    left = {s.response.id for s in submitted} - set(running)
-    while running:
-        claimed = [await nodes[0].claim(r) for r in running]
-        ended = await asyncio.gather(
-            *(nodes[n % 2].end(c, limits=limits) for n, c in enumerate(claimed))
-        )
-        running = [r for e in ended for r in e.admitted]
-        assert len(running) == len(set(running)) == min(6, len(left))
-        left -= set(running)
-    assert not left
 
 
 async def test_one_claim_of_many_is_granted(nodes: tuple[Rig, Rig]) -> None:

@@ -207,7 +207,7 @@ async def test_a_key_is_forgotten_after_its_time(rig: Rig) -> None:
 
 
 async def test_a_refused_request_leaves_no_key(rig: Rig) -> None:
-    nobody_waits = Limits(running=1, waiting=0)
+    nobody_waits = Limits(running=0, waiting=0)
     with pytest.raises(RateLimited):
         await rig.submit(key=KEY, limits=nobody_waits)
     assert not (await rig.submit(key=KEY)).replayed

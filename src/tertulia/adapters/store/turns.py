@@ -10,7 +10,16 @@ from typing import Final
 
 from tertulia.adapters.store.base import SqlBase
 from tertulia.adapters.store.journal import Unwritten
-from tertulia.adapters.store.scripts import ending, erase, leases, purge, reading, sweep
+from tertulia.adapters.store.scripts import (
+    ending,
+    erase,
+    leases,
+    prospects,
+    purge,
+    reading,
+    sweep,
+    workers,
+)
 from tertulia.adapters.store.scripts.backlog import backlog
 from tertulia.adapters.store.scripts.files import erase_expired
 from tertulia.adapters.store.scripts.item_nodes import find_items
@@ -19,7 +28,9 @@ from tertulia.adapters.store.scripts.purge import Outlived
 from tertulia.adapters.store.scripts.records import opened
 from tertulia.adapters.store.scripts.submit import submit
 from tertulia.domain.admission import Limits
+from tertulia.domain.fleet import Report
 from tertulia.domain.item import Item, length_of
+from tertulia.domain.prospect import Prospect
 from tertulia.domain.response import Usage
 from tertulia.domain.sent import Sent
 from tertulia.ports.turns import (
@@ -125,6 +136,14 @@ class SqlTurns(SqlBase):
             )
         )
 
+    async def enlist(self, report: Report, lease_seconds: float) -> None:
+        await self._engine.write(
+            lambda: workers.enlist(report, self._clock() + lease_seconds), durable=False
+        )
+
+    async def dismiss(self, worker_id: str) -> None:
+        await self._engine.write(lambda: workers.dismiss(worker_id))
+
     async def void_leases(self) -> int:
         return await self._engine.write(lambda: leases.void_leases(now=self._clock()))
 
@@ -148,7 +167,7 @@ class SqlTurns(SqlBase):
         ended = await asyncio.gather(*(self._expire(u, r, limits) for r, u in seen.overdue))
         finished = tuple(done for done in ended if done is not None)
         if not seen.work:
-            return Swept((), finished, 0)
+            return Swept((), finished, 0, seen.fleet)
         ring, taken_over = await self._engine.write(
             lambda: sweep.restore(
                 limits,
@@ -157,7 +176,7 @@ class SqlTurns(SqlBase):
                 ring_after_seconds=ring_after_seconds,
             )
         )
-        return Swept(ring, finished, taken_over)
+        return Swept(ring, finished, taken_over, seen.fleet)
 
     async def _expire(self, user_id: str, response_id: str, limits: Limits) -> Finished | None:
         sealer = await self._sealer(user_id)
@@ -171,8 +190,8 @@ class SqlTurns(SqlBase):
         sealer = await self._sealer(user_id)
         return await self._engine.read(lambda: reading.get(response_id, sealer=sealer))
 
-    async def place(self, user_id: str, response_id: str) -> int | None:
-        return await self._engine.read(lambda: reading.place(user_id, response_id))
+    async def place(self, user_id: str, response_id: str, limits: Limits) -> Prospect | None:
+        return await self._engine.read(lambda: prospects.place(user_id, response_id, limits))
 
     async def backlog(self) -> Backlog:
         return await self._engine.read(lambda: backlog(self._clock()))
@@ -211,6 +230,7 @@ class SqlTurns(SqlBase):
     ) -> int:
         now = self._clock()
         total = await self._engine.write(lambda: purge.forget_keys(now))
+        total += await self._engine.write(lambda: workers.forget_gone(now))
         while expired := await self._engine.write(lambda: erase_expired(now), heavy=True):
             total += expired
         while True:

@@ -113,7 +113,7 @@ def finish(
         outcome.sent,
         outcome.frames,
     )
-    if outcome.attempt > 1:
+    if outcome.attempt > 1 or record.worker_id is None:
         yield from ledger.enter(record, ledger.FINISHED, outcome.usage, outcome.lost, now)
     finished, logged = yield from _write_end(record, end, limits, now, lock, journal)
     yield from lock.save()

@@ -87,13 +87,21 @@ def enter(record: Record, how: str, total: Usage, lost: Usage, now: float) -> Sc
     """The attempt that holds ``record``, which is as it was before the attempt ended.
 
     ``total``: of all attempts, this one included; ``lost``: what of that is known by now of
-    attempts that crashed.
+    attempts that crashed. An attempt whose lease was ended, and which ends the response after all
+    before another is begun, has its entry already.
     """
     if lost != Usage():
         rows = yield _LAST_CRASHED, {"response_id": record.id, "how": CRASHED}
-        amounts = zip(TOKENS, msgspec.structs.astuple(lost), strict=True)
-        charge = {f"more_{name}": amount for name, amount in amounts}
-        yield _CHARGE, {"id": record.id, "number": rows[0][0], **charge}
-    own = msgspec.structs.astuple(total.less(record.tokens).less(lost))
-    ended = Ended(record.id, record.attempt, record.user_id, record.worker_id or "")
-    yield from _ENTER.put([(*ended, now, how, *own)])
+        yield from _charge(record.id, rows[0][0], lost)
+    own = total.less(record.tokens).less(lost)
+    if record.worker_id is None:
+        yield from _charge(record.id, record.attempt, own)
+        return
+    ended = Ended(record.id, record.attempt, record.user_id, record.worker_id)
+    yield from _ENTER.put([(*ended, now, how, *msgspec.structs.astuple(own))])
+
+
+def _charge(response_id: str, attempt: int, more: Usage) -> Script[None]:
+    amounts = zip(TOKENS, msgspec.structs.astuple(more), strict=True)
+    charge = {f"more_{name}": amount for name, amount in amounts}
+    yield _CHARGE, {"id": response_id, "number": attempt, **charge}

@@ -11,9 +11,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
-    func,
     literal_column,
-    or_,
     select,
 )
 
@@ -62,33 +60,6 @@ _SENT = Statement(select(_r.sent).where(_this))
 _steps = _way().subquery("steps")
 _BRANCH = Statement(records().join(_steps, _steps.c.id == _r.id).order_by(_steps.c.distance.desc()))
 _BRANCH_ITEMS = Statement(items_of(_content(_r.id.in_(select(_way().subquery().c.id)))))
-
-
-_unbegun = and_(_r.completed_at.is_(None), _r.attempt == literal_column("0"))
-_STANDS = Statement(select(_r.ordinal, _r.created_at).where(_this, _unbegun))
-# Ordinals order one user's responses; between users there is only the clock.
-_BEFORE = Statement(
-    select(func.count()).where(
-        _unbegun,
-        or_(
-            and_(_mine, _r.ordinal <= bindparam("ordinal")),
-            and_(~_mine, _r.created_at < bindparam("created_at")),
-        ),
-    )
-)
-
-
-def place(user_id: str, response_id: str) -> Script[int | None]:
-    """See `ports.turns.Turns.place`."""
-    found = yield _STANDS, {"id": response_id, "user_id": user_id}
-    if not found:
-        return None
-    ordinal, created_at = found[0]
-    counted = yield (
-        _BEFORE,
-        {"user_id": user_id, "ordinal": ordinal, "created_at": created_at},
-    )
-    return int(counted[0][0])
 
 
 def get(response_id: str, *, sealer: Sealer) -> Script[Node]:

@@ -17,6 +17,7 @@ from tertulia.adapters.store.scripts.conversation_rows import (
 )
 from tertulia.adapters.store.scripts.idempotency import first_result, renew
 from tertulia.adapters.store.scripts.items import INPUT, put_items
+from tertulia.adapters.store.scripts.prospects import retry_after, wait_of_newcomer
 from tertulia.adapters.store.scripts.purge import CLOSED
 from tertulia.adapters.store.scripts.records import (
     ANSWER,
@@ -29,11 +30,12 @@ from tertulia.adapters.store.scripts.records import (
 from tertulia.adapters.store.scripts.sealer import Sealer
 from tertulia.adapters.store.scripts.user_lock import Committed, UserLock, lock_user
 from tertulia.adapters.store.statement import Script
-from tertulia.domain.admission import Limits, Waiting
+from tertulia.domain.admission import Limits
 from tertulia.domain.conversation import Conversation
 from tertulia.domain.event import opening_frames
+from tertulia.domain.prospect import retry_when_busy
 from tertulia.domain.response import Response
-from tertulia.errors import InvalidInput, NotFound, RateLimited
+from tertulia.errors import InvalidInput, NotFound, Overloaded, RateLimited
 from tertulia.ports.turns import HEAD, MayBeTooLong, Submission, Submitted
 
 
@@ -62,25 +64,16 @@ def submit(
         yield from renew(submission.idempotency, wanted.id)
     if submission.mistake is not None:
         raise submission.mistake
-    found = yield from load(sealer.user_id, limits.capacity)
-    if found.waiting >= limits.waiting:
-        raise RateLimited(
-            f"{found.waiting} of your messages wait already. Wait for an answer, or cancel one.",
-            retry_after=5.0,
-        )
     place = yield from _place(submission, lock)
     _check_room(submission, place.parent)
-    admitted: list[str] = []
-    if place.parent is None or place.parent.completed_at is not None:
-        one = Waiting(wanted.id, sealer.user_id, wanted.request.service_tier)
-        admitted = found.allows([one], sealer.user_id, limits)
+    at_once = yield from _admit_or_refuse(wanted, place.parent, limits)
     response = msgspec.structs.replace(
         wanted,
         status="queued",
         created_at=now,
         conversation_id=place.conversation.id if place.conversation else None,
         previous_response_id=place.parent_id,
-        admitted_at=now if admitted else None,
+        admitted_at=now if at_once else None,
     )
     yield (
         INSERT,
@@ -97,14 +90,39 @@ def submit(
     if response.store:
         yield from _announce(response, place.conversation, submission.title, lock)
     frames = opening_frames(response)
+    admitted = (response.id,) if at_once else ()
     if journal is not None:
         yield from journal.begin_script(sealer.keys, sealer.user_id, response.id, frames)
     yield from lock.save()
     return Committed(
-        Submitted(response, False, tuple(admitted), frames, journal is not None),
+        Submitted(response, False, admitted, frames, journal is not None),
         lock.fed,
         ((response.user_id, response.id, frames),) if journal is not None else (),
     )
+
+
+def _admit_or_refuse(wanted: Response, parent: Record | None, limits: Limits) -> Script[bool]:
+    """Whether it may run at once. What would wait beyond the limits is refused while nothing of it
+    is written."""
+    user_id = wanted.user_id
+    found = yield from load(user_id, limits)
+    if (parent is None or parent.completed_at is not None) and found.allows_one(limits):
+        return True
+    if found.waiting >= limits.waiting:
+        raise RateLimited(
+            f"{found.waiting} of your messages wait already. Wait for an answer, or cancel one.",
+            retry_after=(yield from retry_after(user_id, limits)),
+        )
+    if limits.scarce(found.free(limits)):
+        tier = wanted.request.service_tier
+        wait = yield from wait_of_newcomer(user_id, tier, found, limits)
+        if wait is not None and wait > limits.shed_wait:
+            raise Overloaded(
+                f"There is too much to do just now: the answer would begin in {wait:.0f} seconds. "
+                "Try again a little later.",
+                retry_after=retry_when_busy(wait, limits),
+            )
+    return False
 
 
 def _check_room(submission: Submission, parent: Record | None) -> None:

@@ -9,10 +9,11 @@ from typing import Final
 from sqlalchemy import bindparam, or_, select, update
 
 from tertulia.adapters.store.schema import responses
-from tertulia.adapters.store.scripts import leases
+from tertulia.adapters.store.scripts import leases, workers
 from tertulia.adapters.store.scripts.admission import admit_all
 from tertulia.adapters.store.statement import Script, Statement
 from tertulia.domain.admission import Limits
+from tertulia.domain.fleet import Fleet
 
 #: Responses expired in one pass; the next pass takes more.
 _BATCH: Final = 256
@@ -62,6 +63,7 @@ class Seen:
     overdue: tuple[tuple[str, str], ...]
     #: Whether `restore` would find something to do.
     work: bool
+    fleet: Fleet
 
 
 def look(
@@ -76,7 +78,8 @@ def look(
             "rung_before": now - ring_after_seconds,
         },
     )
-    return Seen(tuple((r, u) for r, u in overdue), bool(work))
+    live = yield from workers.fleet(now)
+    return Seen(tuple((r, u) for r, u in overdue), bool(work), live)
 
 
 def restore(
