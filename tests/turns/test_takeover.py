@@ -163,6 +163,15 @@ async def test_a_worker_that_ends_hands_over_without_counting_a_crash(house: Hou
     assert node.response.usage.output_tokens >= 60
 
 
+async def test_handed_over_it_is_rung_for_at_once(house: House) -> None:
+    worker = house.work()
+    response = await house.say("go", model="scripted-60x200")
+    await first_words(house, response.id)
+    await worker.stop()
+    # Nobody sweeps any more, so it was not a sweeper that rang.
+    assert (await house.parts.queue.take()).response_id == response.id
+
+
 async def test_what_a_crashed_attempt_wrote_is_counted_as_its_own(house: House) -> None:
     worker = house.work()
     response = await house.say("go", model="scripted-60x200")

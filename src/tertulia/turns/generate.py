@@ -30,6 +30,7 @@ from tertulia.turns.images import loaded
 from tertulia.turns.measure import Measure, passed_on
 from tertulia.turns.parts import Parts
 from tertulia.turns.pen import Pen
+from tertulia.turns.submit import ring
 
 #: Reasons of a model to end that are no end of what it had to say.
 _CUT = frozenset({"length", "content_filter"})
@@ -129,6 +130,10 @@ class Attempt:
             lost = self._lost()
             spent = response.spent.plus(lost).plus(self._usage)
             await self._parts.store.release(response.id, response.attempt, spent, lost)
+            if self._stop is Stop.HANDOVER:
+                # Whoever goes on need not wait for a sweeper to miss it. Where something else kept
+                # this attempt from its end, it would keep the next one, too.
+                await ring(self._parts, [response.id])
             return None
         return await self._end(composer, ending, writer)
 
