@@ -178,6 +178,23 @@ def user_create(
     click.echo(bootstrap.create_user(settings, email, password, admin))
 
 
+@user.command("delete")
+@click.argument("email", metavar="EMAIL", help="The account's address.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@folder_options
+def user_delete(email: str, yes: bool, data: Path | None, config: Path | None) -> None:
+    """Delete an account with all there is of it, for good. It may be run again."""
+    settings = settings_of(data, config)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.BadParameter("nobody is there to be asked", param_hint="--yes")
+        click.confirm(f"Delete {email} and all there is of them, for good?", abort=True)
+    from tertulia import bootstrap
+
+    deleted = bootstrap.delete_user(settings, email)
+    click.echo(f"{email} is deleted." if deleted else f"There is no account {email}.")
+
+
 def read_password(from_stdin: bool) -> str:
     if from_stdin:
         # Only the line's end is not part of the password.

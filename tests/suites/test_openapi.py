@@ -29,6 +29,8 @@ OPERATIONS = {
 }
 #: They belong together, and have a test of their own.
 SIGN_IN = [name for name in OPERATIONS if name.startswith("auth_")]
+#: Not by the key that all others are tried with.
+LAST = "me_delete"
 
 LIMITS = {
     "TERTULIA_LIMITS__REQUESTS_PER_MINUTE": "1000000",
@@ -65,7 +67,7 @@ def client(server: Server, key: str) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in SIGN_IN])
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in {*SIGN_IN, LAST}])
 def test_every_example_is_answered_as_documented(client: httpx.Client, name: str) -> None:
     if name == "embeddings_create" and not embeds(client):
         pytest.skip("no embedding model")
@@ -95,6 +97,16 @@ def test_the_examples_of_signing_in(server: Server) -> None:
                     token = answer.json()["access_token"]
                     client.headers["authorization"] = f"Bearer {token}"
         assert len(SIGN_IN) == 6
+
+
+def test_the_example_of_leaving(server: Server) -> None:
+    method, path, operation = OPERATIONS[LAST]
+    (example,) = examples(operation)
+    account = {"email": "leaver@example.org", **example["json"]}
+    with server.client() as client:
+        token = client.post("/auth/register", json=account).json()["access_token"]
+        client.headers["authorization"] = f"Bearer {token}"
+        check(operation, client.request(method, path, **example))
 
 
 def test_every_body_has_an_example() -> None:

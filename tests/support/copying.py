@@ -99,7 +99,7 @@ async def live(folder: Path, seed: int = 1) -> Life:
 
 
 def rig_of(kept: Storage, folder: Path) -> Rig:
-    return Rig(kept.store, Clock(), [], folder, _none, _none, kept.log)
+    return Rig(kept.store, Clock(), [], folder, _none, _none, _none, kept.log)
 
 
 async def _none(_: str) -> list[Any]:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from tertulia.adapters.eventlog.sqlite import SqliteEventLog
 from tertulia.adapters.keys.file import FileKeys
 from tertulia.adapters.sealing import AesGcmCipher
 from tertulia.adapters.store.engine import Engine
 from tertulia.adapters.store.migrations import prepare_sqlite
-from tertulia.adapters.store.schema import attempts, usage
+from tertulia.adapters.store.schema import attempts, metadata, usage
 from tertulia.adapters.store.server import ServerEngine
 from tertulia.adapters.store.sql import SqlStore
 from tertulia.adapters.store.sqlite import SqliteEngine
@@ -62,6 +62,13 @@ _LEDGER = Statement(
     .where(attempts.c.response_id == bindparam("id"))
     .order_by(attempts.c.attempt)
 )
+_OWNED = {
+    table.name: Statement(
+        select(func.count()).select_from(table).where(table.c.user_id == bindparam("user"))
+    )
+    for table in metadata.tables.values()
+    if "user_id" in table.c
+}
 
 
 @dataclass
@@ -88,6 +95,8 @@ class Rig:
     #: Usage rows of a response, and its entries in the ledger of attempts.
     usage: Callable[[str], Any]
     ledger: Callable[[str], Any]
+    #: How many rows a user has in each table, where there are any.
+    owned: Callable[[str], Any]
     #: The log, where it is co-located with the store.
     log: EventLog | None = None
     limits: Limits = field(default_factory=Limits)
@@ -257,7 +266,7 @@ async def sqlite_rig(
         await store.start()
         if fresh:
             await _move_in(store)
-        yield Rig(store, clock, told, folder, _rows(engine, _USAGE), _rows(engine, _LEDGER), log)
+        yield Rig(store, clock, told, folder, *_looks(engine), log)
     finally:
         await store.close()
         await keys.close()
@@ -283,8 +292,7 @@ async def server_rig(
         await store.start()
         if fresh:
             await _move_in(store)
-        rows = (_rows(engine, _USAGE), _rows(engine, _LEDGER))
-        yield Rig(store, clock, told, folder, *rows)
+        yield Rig(store, clock, told, folder, *_looks(engine))
     finally:
         await store.close()
         await keys.close()
@@ -293,6 +301,22 @@ async def server_rig(
 async def _move_in(store: Store) -> None:
     await store.create_user(ANN, "ann@example.org", None, "user")
     await store.create_user(BEN, "ben@example.org", None, "user")
+
+
+def _looks(
+    engine: Engine,
+) -> tuple[Callable[[str], Any], Callable[[str], Any], Callable[[str], Any]]:
+    def counted(user: str) -> Script[dict[str, int]]:
+        found = {}
+        for table, statement in _OWNED.items():
+            rows = yield statement, {"user": user}
+            found[table] = int(rows[0][0])
+        return {table: count for table, count in found.items() if count}
+
+    def owned(user: str) -> Any:
+        return engine.read(lambda: counted(user))
+
+    return _rows(engine, _USAGE), _rows(engine, _LEDGER), owned
 
 
 def _rows(engine: Engine, statement: Statement) -> Callable[[str], Any]:

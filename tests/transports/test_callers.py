@@ -17,6 +17,7 @@ from tertulia.transports.auth import identify
 GUARDED = [
     ("GET", "/v1/me"),
     ("PATCH", "/v1/me"),
+    ("DELETE", "/v1/me"),
     ("GET", "/v1/keys"),
     ("POST", "/v1/keys"),
     ("DELETE", "/v1/keys/key_1"),

@@ -50,6 +50,10 @@ class Bootstrap:
     def create_user(self, settings: Settings, email: str, password: str, admin: bool) -> str:
         return self._note("user", settings, email, password, admin)
 
+    def delete_user(self, settings: Settings, email: str) -> bool:
+        self._note("gone", settings, email)
+        return email == "a@b.example"
+
     def create_key(self, settings: Settings, email: str, name: str) -> str:
         return self._note("key", settings, email, name)
 
@@ -76,7 +80,7 @@ def bootstrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bootstrap:
     fake = Bootstrap()
     module = types.ModuleType("tertulia.bootstrap")
     for name in (
-        "serve create_user create_key migrate pull_model list_models doctor".split()  # noqa: SIM905
+        "serve create_user delete_user create_key migrate pull_model list_models doctor".split()  # noqa: SIM905
     ):
         setattr(module, name, getattr(fake, name))
     monkeypatch.setitem(sys.modules, "tertulia.bootstrap", module)
@@ -180,6 +184,28 @@ def test_a_password_is_asked_for_twice_on_a_terminal(
     assert run("user", "create", "a@b.example", stdin=Terminal())[0] == 0
     assert asked == {"hide_input": True, "confirmation_prompt": True}
     assert bootstrap.asked == [("user", ("a@b.example", "typed", False))]
+
+
+def test_nobody_is_deleted_unasked(
+    run: Run, bootstrap: Bootstrap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, _, error = run("user", "delete", "a@b.example", stdin=io.StringIO("y\n"))
+    assert status == 2
+    assert "--yes" in error
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "n")
+    assert run("user", "delete", "a@b.example", stdin=Terminal())[0] == 1
+    assert bootstrap.asked == []
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "y")
+    assert run("user", "delete", "a@b.example", stdin=Terminal())[0] == 0
+    assert bootstrap.asked == [("gone", ("a@b.example",))]
+
+
+def test_who_is_not_there_is_deleted_already(run: Run, bootstrap: Bootstrap) -> None:
+    gone = run("user", "delete", "a@b.example", "--yes")
+    assert gone == (0, "a@b.example is deleted.\n", "")
+    never = run("user", "delete", "c@d.example", "--yes")
+    assert never == (0, "There is no account c@d.example.\n", "")
+    assert len(bootstrap.asked) == 2
 
 
 def test_a_key_is_all_that_is_printed(run: Run, bootstrap: Bootstrap) -> None:

@@ -145,7 +145,10 @@ class AccountService:
             raise _wrong_credentials()
         assert user is not None
         await self._throttle.forgive(plain)
-        return await self._begin(user)
+        try:
+            return await self._begin(user)
+        except NotFound:  # removed since
+            raise _wrong_credentials() from None
 
     async def refresh(self, token: str | None) -> Session:
         """The next tokens of a login.
@@ -202,6 +205,40 @@ class AccountService:
         await self._store.set_password(user.id, hashed, keep_login=principal.login_id)
         await self._throttle.forgive(user.email)
         self._standing.forget(user.id)
+
+    async def confirm_removal(self, principal: Principal, password: str, *, address: str) -> None:
+        """Whether it is the user in person who asks to be removed.
+
+        Raises:
+            Forbidden: it is an API key (``login_required``), or nobody signs in here
+                (``no_accounts``).
+            Unauthorized: ``invalid_credentials``, or the user is gone (``session_ended``).
+            RateLimited: ``too_many_attempts`` from this address or on this account.
+        """
+        if not self._settings.auth:
+            raise Forbidden(
+                "This server runs without sign-in, so there is no account to delete. To erase all, "
+                "stop it and delete its data folder.",
+                code="no_accounts",
+            )
+        if principal.login_id is None:
+            raise Forbidden(
+                "An API key cannot delete its account: sign in and delete it there.",
+                code="login_required",
+            )
+        await self._throttle.address(address)
+        try:
+            user = await self._store.user(principal.user_id)
+        except NotFound:
+            raise Unauthorized("This account was deleted.", code="session_ended") from None
+        await self._throttle.account(user.email)
+        if not await self._passwords.matches(user.password_hash, password):
+            raise Unauthorized("The password is wrong.", code="invalid_credentials")
+
+    async def id_of(self, email: str) -> str | None:
+        """Of the user with this address, if there is one. Raises `Unprocessable`."""
+        user = await self._store.user_by_email(normalised(email))
+        return None if user is None else user.id
 
     async def _begin(self, user: User) -> Session:
         now = self._clock()

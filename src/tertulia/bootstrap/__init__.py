@@ -3,6 +3,7 @@
 from tertulia.bootstrap.commands import (
     create_key,
     create_user,
+    delete_user,
     list_models,
     migrate,
     openapi,
@@ -18,6 +19,7 @@ __all__ = [
     "copy_store",
     "create_key",
     "create_user",
+    "delete_user",
     "doctor",
     "list_models",
     "migrate",

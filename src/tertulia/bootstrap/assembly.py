@@ -13,7 +13,7 @@ from tertulia.adapters.model.registry import FOLDER, ModelRegistry
 from tertulia.adapters.store.servers import is_server
 from tertulia.bootstrap import roles
 from tertulia.bootstrap.backends import open_cache, open_log, queue_of
-from tertulia.bootstrap.hints import tell_devices, tell_worker
+from tertulia.bootstrap.hints import tell_devices, tell_keys, tell_worker
 from tertulia.bootstrap.roles import Role
 from tertulia.bootstrap.steering import limits_of, pace_of, timing_of
 from tertulia.bootstrap.storage import Storage, storage
@@ -76,6 +76,8 @@ async def node(
         services = replace(services, probes=probes)
         stack.callback(services.accounts.close)
         embedding = None
+        # Before the devices: who is asked again is asked with what holds now.
+        tell_keys(kept.hints.bus, kept.keys)
         if role != "worker":
             looking = tell_devices(kept.hints.bus, services.feed, services.accounts)
             if looking is not None:

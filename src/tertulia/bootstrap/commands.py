@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 from tertulia.accounts import AccountService
@@ -12,10 +13,12 @@ from tertulia.adapters.embedding.catalog import NAMES, minilm_weights
 from tertulia.adapters.embedding.choice import embedding_of
 from tertulia.adapters.folder import DataFolder
 from tertulia.adapters.model.registry import FOLDER, ModelRegistry
+from tertulia.bootstrap.backends import open_cache, open_log
 from tertulia.bootstrap.storage import Storage, storage
 from tertulia.ports.embedding import EmbeddingInfo
 from tertulia.ports.model import ModelInfo, ModelState
 from tertulia.settings import Settings
+from tertulia.turns.remove import Remover
 
 
 def create_user(settings: Settings, email: str, password: str, admin: bool) -> str:
@@ -28,6 +31,31 @@ def create_user(settings: Settings, email: str, password: str, admin: bool) -> s
                 return (await accounts.create_user(email, password, admin=admin)).id
             finally:
                 accounts.close()
+
+    return asyncio.run(run())
+
+
+def delete_user(settings: Settings, email: str) -> bool:
+    """Remove an account with all there is of it; works beside a running server. First finishes
+    what an earlier removal has left. False: there is no such account."""
+
+    async def run() -> bool:
+        async with AsyncExitStack() as stack:
+            kept = await stack.enter_async_context(storage(settings, exclusive=False))
+            deployment = await kept.store.deployment()
+            log = kept.log or await open_log(
+                settings, deployment, kept.folder, kept.keys, kept.cipher, stack
+            )
+            bus, _ = await open_cache(settings, deployment, stack)
+            accounts = _accounts(settings, kept)
+            stack.callback(accounts.close)
+            remover = Remover(kept.store, log, bus)
+            await remover.finish_all()
+            user_id = await accounts.id_of(email)
+            if user_id is None or not await remover.begin(user_id):
+                return False
+            await remover.finish(user_id)
+            return True
 
     return asyncio.run(run())
 

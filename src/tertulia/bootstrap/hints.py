@@ -7,6 +7,7 @@ import asyncio
 from tertulia.accounts import AccountService
 from tertulia.adapters.cache.memory_bus import MemoryBus
 from tertulia.ports.bus import CANCEL, FEED, SIGN_INS, TYPING, Bus
+from tertulia.ports.keys import Keys
 from tertulia.transports.feed_hub import FeedHub
 from tertulia.turns.upkeep import every
 from tertulia.worker import Worker
@@ -56,6 +57,16 @@ def tell_devices(bus: Bus, feed: FeedHub, accounts: AccountService) -> asyncio.T
         feed.look_at_some(LOOK_ROUNDS)
 
     return every(LOOK_SECONDS, look)
+
+
+def tell_keys(bus: Bus, keys: Keys) -> None:
+    """Let a node look again at the keys of a user who may have been removed."""
+
+    def hear(kind: str, identifier: str) -> None:
+        if kind == SIGN_INS:
+            keys.forget(identifier)
+
+    bus.listen(hear, lambda: None)
 
 
 def tell_worker(bus: Bus, worker: Worker) -> None:

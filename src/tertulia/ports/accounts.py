@@ -75,7 +75,9 @@ class Accounts(Protocol):
         self, user_id: str, *, instructions: str | None, default_model: str | None
     ) -> User: ...
 
-    async def create_login(self, login: Login) -> None: ...
+    async def create_login(self, login: Login) -> None:
+        """Raises `NotFound` when the user is gone."""
+        ...
 
     async def login_by_hash(self, refresh_hash: bytes) -> Login | None:
         """The login whose present or previous token has this hash, revoked ones included."""
@@ -96,7 +98,9 @@ class Accounts(Protocol):
         came by neither stands."""
         ...
 
-    async def create_key(self, key: ApiKey, key_hash: bytes) -> None: ...
+    async def create_key(self, key: ApiKey, key_hash: bytes) -> None:
+        """Raises `NotFound` when the user is gone."""
+        ...
 
     async def key_by_hash(self, key_hash: bytes) -> ApiKey | None:
         """None for unknown and revoked keys. May note the use (at most once a minute)."""

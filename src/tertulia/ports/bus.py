@@ -11,7 +11,8 @@ from typing import Final, Protocol
 
 #: A user's feed has grown; the id is the user's.
 FEED: Final = "feed"
-#: A login or key of a user has ended, or what they may do has changed; the user's id.
+#: A login or key of a user has ended, what they may do has changed, or they were removed; the
+#: user's id.
 SIGN_INS: Final = "sign-ins"
 #: A response was asked to be cancelled; the response's id.
 CANCEL: Final = "cancel"

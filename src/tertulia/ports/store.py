@@ -1,4 +1,4 @@
-"""The store: the one truth, in four parts that share one database."""
+"""The store: the one truth, in five parts that share one database."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Protocol
 from tertulia.ports.accounts import Accounts
 from tertulia.ports.conversations import Conversations
 from tertulia.ports.files import Files
+from tertulia.ports.removals import Removals
 from tertulia.ports.turns import Turns
 
 
-class Store(Turns, Conversations, Accounts, Files, Protocol):
+class Store(Turns, Conversations, Accounts, Files, Removals, Protocol):
     """A database that holds it all."""
 
     async def start(self) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import APIKeyCookie
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 import tertulia
@@ -27,6 +28,7 @@ from tertulia.transports.body import body_of, body_schema
 from tertulia.transports.errors import documented
 from tertulia.transports.reply import reply
 from tertulia.transports.services import Services, services_of
+from tertulia.turns.remove import Remover
 
 COOKIE, COOKIE_PATH = "tertulia_refresh", "/auth"
 
@@ -54,6 +56,10 @@ class Credentials(Body):
 class PasswordChange(Body):
     current_password: str = Field(max_length=MAX_PASSWORD_CHARS)
     new_password: str
+
+
+class Removal(Body):
+    password: str = Field(max_length=MAX_PASSWORD_CHARS)
 
 
 class Profile(Body):
@@ -289,6 +295,33 @@ async def update_me(
         default_model=body.default_model if "default_model" in given else user.default_model,
     )
     return reply(_me(user))
+
+
+@router.delete(
+    "/v1/me",
+    tags=["me"],
+    status_code=204,
+    responses=documented(400, 401, 413, 415),
+    openapi_extra=body_schema(Removal, account={"password": _ANN["password"]}),
+)
+async def delete_me(
+    request: Request,
+    caller: Caller,
+    body: Annotated[Removal, Depends(body_of(Removal, limit=_SMALL))],
+) -> Response:
+    """Delete the caller's account with all there is of it, for good. Every sign-in and API key has
+    ended and every answer has stopped when this returns; the keys that the data is sealed with are
+    destroyed next, and then the data is erased. Not with an API key, nor without sign-in."""
+    services = services_of(request)
+    await services.accounts.confirm_removal(caller, body.password, address=address_of(request))
+    parts = services.parts
+    remover = Remover(parts.store, parts.log, parts.bus)
+    await remover.begin(caller.user_id)
+    services.accounts.doubt(caller.user_id)
+    finish = BackgroundTask(remover.try_to_finish, caller.user_id)
+    response = Response(status_code=204, background=finish)
+    _set_cookie(request, response, "", 0)
+    return response
 
 
 def _check_profile(services: Services, caller: Principal, body: Profile) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from tertulia.domain.ids import CONNECTION, new_id
 from tertulia.domain.principal import Principal
 from tertulia.domain.response import Response
-from tertulia.errors import Unauthorized, Unavailable
+from tertulia.errors import NotFound, Unauthorized, Unavailable
 from tertulia.ports.conversations import FeedPosition
 from tertulia.transports import feed_messages as say
 from tertulia.transports.feed_hub import UserFeed
@@ -133,6 +133,8 @@ class Connection:
                 raise
         except OSError:
             self._over = None  # the device is gone: nobody is there to be told why
+        except NotFound:
+            self._over = Close.BAD_TOKEN  # the user was removed
         finally:
             self._scope = None
             self.services.feed.leave(self.principal.user_id, self)
@@ -145,7 +147,9 @@ class Connection:
             for response in self._unstored:
                 self.presence.left(response, ended=response.id in self.writer.ended)
         for fault in faults:
-            if isinstance(fault, Exception) and not isinstance(fault, OSError):
+            if isinstance(fault, NotFound):
+                self._over = Close.BAD_TOKEN
+            elif isinstance(fault, Exception) and not isinstance(fault, OSError):
                 raise fault
         if self._over is not None:
             await self._socket.close(self._over, within=self._settings.slow_seconds)

@@ -19,7 +19,7 @@ from tertulia.domain.item import Item, ItemStatus
 from tertulia.domain.promise import Promise
 from tertulia.domain.response import Failure, IncompleteReason, Status, Usage
 from tertulia.domain.sent import Sent
-from tertulia.errors import Fenced, ModelGarbage, TertuliaError, TooLarge, Unavailable
+from tertulia.errors import Fenced, ModelGarbage, NotFound, TertuliaError, TooLarge, Unavailable
 from tertulia.ports.model import Chunk, Finished, Model
 from tertulia.ports.turns import Claimed, Outcome
 from tertulia.ports.turns import Finished as FinishedResponse
@@ -150,7 +150,10 @@ class Attempt:
 
     async def _confirmed(self) -> bool:
         """Whether the store still knows this attempt as the one that runs."""
-        row = (await self._parts.store.get(self.response.user_id, self.response.id)).response
+        try:
+            row = (await self._parts.store.get(self.response.user_id, self.response.id)).response
+        except NotFound:  # its user was removed
+            return False
         return row.attempt == self.response.attempt and not row.terminal
 
     # --- the end -----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from tertulia.ports.turns import Swept
 from tertulia.telemetry.instruments import SWEEPS, SWEPT
 from tertulia.turns.finish import announce
 from tertulia.turns.parts import Parts
+from tertulia.turns.remove import Remover
 from tertulia.turns.submit import ring
 
 
@@ -73,9 +74,11 @@ class Sweeper:
         return swept
 
     async def purge(self) -> int:
-        """Erase what has outlived its time, in store and log; 0 when they do not answer."""
+        """Erase what has outlived its time, in store and log, and what removed users have left; 0
+        when they do not answer."""
         timing = self._parts.timing
         try:
+            await Remover(self._parts.store, self._parts.log, self._parts.bus).finish_all()
             rows = await self._parts.store.purge(
                 ephemeral_seconds=timing.ephemeral,
                 undo_seconds=timing.undo,

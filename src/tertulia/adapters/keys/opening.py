@@ -39,7 +39,8 @@ def open_keys(
                 "them: leave TERTULIA_MASTER_KEY out, or name a database in TERTULIA_KEYS."
             )
         if not rest:
-            return FileKeys(folder)
+            # Commands beside the server remove users too.
+            return FileKeys(folder, trusted_seconds=TRUSTED)
         shared = Path(unquote(urlsplit(url).path))
         if urlsplit(url).netloc or not shared.is_absolute():
             raise Misconfigured(

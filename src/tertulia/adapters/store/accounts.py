@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tertulia.adapters.store.base import SqlBase
 from tertulia.adapters.store.scripts import accounts
 from tertulia.domain.principal import Principal, UserRole
+from tertulia.errors import NotFound
 from tertulia.ports.accounts import ApiKey, Login, User
 
 
@@ -26,7 +27,12 @@ class SqlAccounts(SqlBase):
 
     async def user_by_email(self, email: str) -> User | None:
         row = await self._engine.read(lambda: accounts.user_row(email))
-        return None if row is None else accounts.open_user(row, await self._sealer(row[0]))
+        if row is None:
+            return None
+        try:
+            return accounts.open_user(row, await self._sealer(row[0]))
+        except NotFound:  # removed since the row was read
+            return None
 
     async def set_password(
         self, user_id: str, password_hash: str, *, keep_login: str | None

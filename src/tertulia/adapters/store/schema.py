@@ -86,6 +86,15 @@ api_keys = Table(
     Column("revoked_at", Double),
 )
 
+# Users whose removal has begun, until nothing is left of them.
+removals = Table(
+    "removals",
+    metadata,
+    Column("user_id", ID, primary_key=True),
+    Column("begun_at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 conversations = Table(
     "conversations",
     metadata,

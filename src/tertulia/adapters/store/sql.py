@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from tertulia.adapters.store.accounts import SqlAccounts
 from tertulia.adapters.store.conversations import SqlConversations
 from tertulia.adapters.store.files import SqlFiles
+from tertulia.adapters.store.removals import SqlRemovals
 from tertulia.adapters.store.scripts import deployment
 from tertulia.adapters.store.turns import SqlTurns
 
 
-class SqlStore(SqlTurns, SqlConversations, SqlAccounts, SqlFiles):
+class SqlStore(SqlTurns, SqlConversations, SqlAccounts, SqlFiles, SqlRemovals):
     """A `ports.store.Store` over an engine that is given to it, and closed with it.
 
     The database must be of this code's schema: see `migrations.prepare_sqlite`.

@@ -33,6 +33,7 @@ from tertulia.domain.item import Item, length_of
 from tertulia.domain.prospect import Prospect
 from tertulia.domain.response import Usage
 from tertulia.domain.sent import Sent
+from tertulia.errors import Fenced, NotFound
 from tertulia.ports.turns import (
     NOTHING,
     Backlog,
@@ -82,7 +83,10 @@ class SqlTurns(SqlBase):
         )
         if taken is None:
             return None
-        sealer = await self._sealer(taken.record.user_id)
+        try:
+            sealer = await self._sealer(taken.record.user_id)
+        except NotFound:  # the user was removed since, and the lease with the row
+            return None
         response = taken.response or opened(taken.record, sealer)
         branch = None if taken.items is None else nodes([taken.record], taken.items, sealer)
         return Claimed(response, taken.held, branch, journaled=self._journal is not None)
@@ -99,6 +103,12 @@ class SqlTurns(SqlBase):
         return await self._engine.read(lambda: leases.cancels(worker_id))
 
     async def finish(self, outcome: Outcome, limits: Limits) -> Finished:
+        try:
+            return await self._finish(outcome, limits)
+        except NotFound:
+            raise Fenced(f"The user of {outcome.response_id} was removed.") from None
+
+    async def _finish(self, outcome: Outcome, limits: Limits) -> Finished:
         sealer = await self._sealer(outcome.user_id)
         # What was said last may still wait to be written: it goes with the end.
         unwritten = self._take_back(outcome)
@@ -179,12 +189,15 @@ class SqlTurns(SqlBase):
         return Swept(ring, finished, taken_over, seen.fleet)
 
     async def _expire(self, user_id: str, response_id: str, limits: Limits) -> Finished | None:
-        sealer = await self._sealer(user_id)
-        return await self._commit(
-            lambda: ending.expire(
-                response_id, limits, now=self._clock(), sealer=sealer, journal=self._journal
+        try:
+            sealer = await self._sealer(user_id)
+            return await self._commit(
+                lambda: ending.expire(
+                    response_id, limits, now=self._clock(), sealer=sealer, journal=self._journal
+                )
             )
-        )
+        except NotFound:  # the user was removed since
+            return None
 
     async def get(self, user_id: str, response_id: str) -> Node:
         sealer = await self._sealer(user_id)
@@ -256,17 +269,20 @@ class SqlTurns(SqlBase):
                 lambda: purge.erase_ephemeral(found.ephemeral, now), heavy=True
             )
         for conversation_id, user_id in found.deleted:
-            sealer = await self._sealer(user_id)
-            erased += await self._engine.write(
-                partial(
-                    purge.erase_conversation,
-                    conversation_id,
-                    deleted_before=deleted_before,
-                    now=now,
-                    sealer=sealer,
-                ),
-                heavy=True,
-            )
+            try:
+                sealer = await self._sealer(user_id)
+                erased += await self._engine.write(
+                    partial(
+                        purge.erase_conversation,
+                        conversation_id,
+                        deleted_before=deleted_before,
+                        now=now,
+                        sealer=sealer,
+                    ),
+                    heavy=True,
+                )
+            except NotFound:  # the user was removed since, and this goes with the rest of theirs
+                continue
         for user_id in found.long_feeds:
             erased += await self._engine.write(
                 partial(purge.cut_feed, user_id, feed_history), heavy=True

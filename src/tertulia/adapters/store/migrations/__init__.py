@@ -22,10 +22,10 @@ from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 from tertulia.errors import DataFolderError
 
 #: The newest revision: what this code reads and writes.
-HEAD: Final = "0005"
+HEAD: Final = "0005.1"
 
 #: Every revision of the history, oldest first.
-KNOWN: Final = ("0001", "0002", "0003", "0004", "0005")
+KNOWN: Final = ("0001", "0002", "0003", "0004", "0005", "0005.1")
 
 #: Alembic's own table, in its own words.
 _VERSION: Final = (

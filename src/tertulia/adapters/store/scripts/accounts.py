@@ -149,11 +149,14 @@ def open_user(row: Row, sealer: Sealer) -> User:
 def set_password(
     user_id: str, password_hash: str, keep_login: str | None, *, now: float
 ) -> Script[None]:
-    rows = yield _LOCK_USER, {"id": user_id}
-    if not rows:
-        raise NotFound(f"There is no user {user_id}.")
+    yield from _lock_user(user_id)
     yield _SET_PASSWORD, {"id": user_id, "password_hash": password_hash}
     yield _REVOKE_OTHERS, {"user_id": user_id, "keep": keep_login or "", "now": now}
+
+
+def _lock_user(user_id: str) -> Script[None]:
+    if not (yield _LOCK_USER, {"id": user_id}):
+        raise NotFound(f"There is no user {user_id}.")
 
 
 def set_profile(
@@ -168,6 +171,7 @@ def set_profile(
 
 
 def create_login(login: Login) -> Script[None]:
+    yield from _lock_user(login.user_id)
     yield (
         _CREATE_LOGIN,
         {
@@ -244,6 +248,7 @@ def standing(principals: Sequence[Principal], *, now: float) -> Script[list[bool
 
 
 def create_key(key: ApiKey, key_hash: bytes) -> Script[None]:
+    yield from _lock_user(key.user_id)
     yield (
         _CREATE_KEY,
         {

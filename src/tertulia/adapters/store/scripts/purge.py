@@ -160,6 +160,8 @@ def erase_conversation(
 
 def cut_feed(user_id: str, history: int) -> Script[int]:
     rows = yield _OFFSET, {"user_id": user_id}
+    if not rows:  # the user was removed since
+        return 0
     old = {"user_id": user_id, "number": rows[0][0] - history}
     counted = yield _COUNT_OLD, old
     yield _CUT, old

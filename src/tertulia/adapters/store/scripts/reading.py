@@ -15,7 +15,7 @@ from sqlalchemy import (
     select,
 )
 
-from tertulia.adapters.store.schema import conversations, responses
+from tertulia.adapters.store.schema import conversations, responses, users
 from tertulia.adapters.store.scripts.items import items_of, nodes
 from tertulia.adapters.store.scripts.records import ANSWER, Record, open_sent, records
 from tertulia.adapters.store.scripts.sealer import Sealer
@@ -52,7 +52,10 @@ def _content(where: ColumnElement[bool]) -> Select[Any]:
     return select(_r.id, _r.input_of).where(where, _r.erased_at.is_(None))
 
 
-_ONE = Statement(records().where(_this, _r.kind == ANSWER, _r.erased_at.is_(None), ~_hidden))
+_owned = exists().where(users.c.id == _r.user_id)
+_ONE = Statement(
+    records().where(_this, _r.kind == ANSWER, _r.erased_at.is_(None), ~_hidden, _owned)
+)
 NODE_ITEMS = Statement(items_of(_content(_this)))
 
 _SENT = Statement(select(_r.sent).where(_this))
