@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 import { pickedModel } from "../state/app";
-import type { ResponseState } from "../state/response";
+import type { QueuePosition, ResponseState } from "../state/response";
 import type { Send } from "../state/send";
 import type { Model } from "../state/types";
 import { useApp, useAppState } from "./context";
@@ -49,10 +49,17 @@ export function Waiting({ send, response, model: modelId }: WaitingProps) {
 
 function wordsOf(send: Send | undefined, response: ResponseState | undefined, model: Model | undefined, connected: boolean): string | null {
   if (send !== undefined && !connected) return "Will be sent when the connection is back";
-  const place = response?.position?.place ?? 0;
-  if (place > 0) return `Waiting in the queue: place ${place}`;
+  if (response?.position) return `Waiting in the queue: ${queueWords(response.position)}`;
   if (model === undefined || model.state.status === "ready") return null;
   const percent = model.state.progress === null ? "" : ` ${Math.round(model.state.progress * 100)} %`;
   if (model.state.status === "downloading") return `Downloading the model…${percent}`;
   return model.state.status === "loading" ? `Loading the model…${percent}` : null;
+}
+
+/** The place, and how long it may take where the server can tell: roughly, as it is a guess. */
+export function queueWords({ place, waitMs }: QueuePosition): string {
+  if (waitMs === null || waitMs <= 0) return `place ${place}`;
+  const seconds = Math.ceil(waitMs / 1_000);
+  if (seconds < 60) return `place ${place}, about ${seconds < 10 ? seconds : Math.round(seconds / 5) * 5} s`;
+  return `place ${place}, about ${Math.round(seconds / 60)} min`;
 }
