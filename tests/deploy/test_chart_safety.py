@@ -13,7 +13,16 @@ from tertulia.bootstrap.serve import CONNECTION_GRACE
 
 SECRETS = {
     f"TERTULIA_{name}"
-    for name in ("STORE", "QUEUE", "EVENTLOG", "CACHE", "KEYS", "SECRET", "MASTER_KEY")
+    for name in (
+        "STORE",
+        "QUEUE",
+        "EVENTLOG",
+        "CACHE",
+        "KEYS",
+        "SECRET",
+        "MASTER_KEY",
+        "METRICS_TOKEN",
+    )
 }
 
 
@@ -183,3 +192,24 @@ def test_the_model_server_of_the_example_is_the_one_that_workers_are_told_of() -
     assert told["TERTULIA_MODELS__SERVERS__0__BASE_URL"] == url
     assert vllm["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1
     assert vllm["nodeSelector"] == {"nvidia.com/gpu.present": "true"}
+
+
+def test_metrics_are_read_with_the_token_that_pods_ask_for() -> None:
+    manifests = render(*WAYS["values-scaling"])
+    endpoint = of_kind(manifests, "ServiceMonitor")[0]["spec"]["endpoints"][0]
+    services = of_kind(manifests, "Service")
+    assert {one["metadata"]["name"] for one in services} >= {
+        "chat-tertulia-api",
+        "chat-tertulia-worker",
+    }
+    for part in ("api", "worker"):
+        pod = pod_of(of_kind(manifests, "Deployment", part)[0])
+        assert pod is not None
+        asked = next(
+            one["valueFrom"]["secretKeyRef"]
+            for one in pod["containers"][0]["env"]
+            if one["name"] == "TERTULIA_METRICS_TOKEN"
+        )
+        # Without the token a node starts all the same, and lets nobody read.
+        assert asked.pop("optional") is True
+        assert endpoint["authorization"]["credentials"] == asked

@@ -5,6 +5,9 @@
     secretKeyRef:
       name: {{ default .root.Values.secrets.name .from.name }}
       key: {{ .from.key }}
+      {{- if .optional }}
+      optional: true
+      {{- end }}
 {{- end -}}
 
 {{/* A value as a setting's variable takes it. YAML's numbers arrive as floating point, which would
@@ -61,6 +64,7 @@ be written as 9.4e+06. */}}
 {{- range $name, $from := dict "STORE" "store" "QUEUE" "queue" "EVENTLOG" "eventlog" "CACHE" "cache" "KEYS" "keys" "SECRET" "secret" "MASTER_KEY" "masterKey" }}
 {{ include "tertulia.secret" (dict "root" $ "name" (printf "TERTULIA_%s" $name) "from" (get $.Values.secrets $from)) }}
 {{- end }}
+{{ include "tertulia.secret" (dict "root" $ "name" "TERTULIA_METRICS_TOKEN" "from" .Values.secrets.metricsToken "optional" true) }}
 - name: TERTULIA_DATA
   value: /var/lib/tertulia
 - name: TERTULIA_HOST
