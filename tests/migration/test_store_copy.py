@@ -124,6 +124,7 @@ async def test_everything_is_there_and_opens_by_the_new_keys(
         assert await kept.store.deployment()
         with pytest.raises(NotFound):
             await kept.keys.user_keys(life.erased)
+        assert await kept.store.removals() == [life.erased]
         with accounts_of(kept, place.settings) as accounts:
             assert (await accounts.authenticate(life.api_key)).user_id == life.users[0]
             for email in EMAILS:

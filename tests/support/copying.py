@@ -92,10 +92,12 @@ async def live(folder: Path, seed: int = 1) -> Life:
         await kept.store.void_leases()
         await rig.end(await rig.claim(crashed.id))
         waiting = await rig.submit("Still there?", user=users[2])
-        erased = "user_erased"
-        await kept.keys.user_keys(erased)
-        await kept.keys.destroy(erased)
-        return Life(users, erased, api_key, session.refresh_token, waiting.response.id)
+        # One who goes, of whom not all is gone yet.
+        erased = await kept.store.create_user("user_erased", "dan@example.org", None, "user")
+        await rig.answer(user=erased.id)
+        await kept.store.begin_removal(erased.id)
+        await kept.store.destroy_keys(erased.id)
+        return Life(users, erased.id, api_key, session.refresh_token, waiting.response.id)
 
 
 def rig_of(kept: Storage, folder: Path) -> Rig:
