@@ -11,7 +11,8 @@ PROMPT = (
     "next character, repeat nothing, and add no introduction."
 )
 
-#: How far back a repetition may begin, and the least that counts as one, in characters.
+#: How far back a repetition may begin, and the least that counts as one, in characters; two whole
+#: words do, however short.
 REACH, LEAST = 400, 8
 
 
@@ -41,7 +42,15 @@ class Overlap:
         self._decided = True
         held, self._held = self._held, ""
         longest = min(len(held), len(self._tail))
-        for size in range(longest, self._least - 1, -1):
-            if self._tail.endswith(held[:size]):
+        for size in range(longest, 0, -1):
+            if self._tail.endswith(held[:size]) and (
+                size >= self._least or self._is_words(held, size)
+            ):
                 return held[size:]
         return held
+
+    def _is_words(self, held: str, size: int) -> bool:
+        """Whether the first ``size`` characters are two words or more, whole on both sides."""
+        before, after = self._tail[: len(self._tail) - size][-1:], held[size : size + 1]
+        whole = not before.strip() and not after.strip()
+        return whole and len(held[:size].split()) >= 2

@@ -49,5 +49,11 @@ def test_a_short_likeness_is_no_repetition() -> None:
     assert said("I went to the", ["the", " shop"]) == "the shop"
 
 
+def test_two_whole_words_are_a_repetition_however_short() -> None:
+    assert said("as I said: so be", ["so", " be", " it"]) == " it"
+    assert said("also be", ["so be", " it"]) == "so be it"
+    assert said("as I said: so be", ["so bent"]) == "so bent"
+
+
 def test_only_repetition() -> None:
     assert said("one two three four", ["three four"]) == ""
