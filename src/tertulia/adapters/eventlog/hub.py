@@ -225,6 +225,7 @@ class Window:
             if self._loading is None:
                 self._stale = False
                 self._loading = asyncio.create_task(self._load())
+                self._loading.add_done_callback(_taken_note_of)
             # One reader that leaves must not take the frames from the others.
             await asyncio.shield(self._loading)
 
@@ -303,6 +304,12 @@ class Window:
         if not self.readers:
             self._clear()
             self.hub.forget(self)
+
+
+def _taken_note_of(loading: asyncio.Task[None]) -> None:
+    """All who waited for it may have left; then nobody else asks whether it failed."""
+    if not loading.cancelled():
+        loading.exception()
 
 
 def _cost(frame: Frame) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Sequence
 
 import pytest
@@ -196,6 +197,24 @@ async def test_a_backend_that_is_away_is_asked_again(backend: Backend) -> None:
         await subscribe(hub)
     backend.broken, backend.frames = False, run(3)
     assert await drain(await subscribe(hub)) == run(3)
+
+
+async def test_a_failure_that_all_have_left_troubles_nobody(backend: Backend) -> None:
+    backend.broken = True
+    backend.gate.clear()
+    hub = Hub(backend)
+    troubles: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
+    reading = asyncio.create_task(subscribe(hub))
+    await until(lambda: backend.newest_reads == 1)
+    reading.cancel()
+    await asyncio.wait([reading])
+    backend.gate.set()
+    # Until the load has ended, and nothing holds its task any more.
+    await until(lambda: len(asyncio.all_tasks()) == 1)
+    del reading
+    gc.collect()
+    assert troubles == []
 
 
 async def test_an_erasure_while_loading_is_seen(backend: Backend) -> None:
