@@ -36,6 +36,10 @@ format: dev ## lay the code out, and fix what can be fixed safely
 unit: dev ## the quick tests
 	@$(BIN)/python -m pytest -q tests/unit
 
+.PHONY: faults
+faults: dev ## kill, stop and starve a cluster, ten minutes a queue; ARGS="--kind nats --minutes 3"
+	@$(BIN)/python -m tests.faults $(ARGS)
+
 .PHONY: bench
 bench: dev ## what it costs beside a bare relay, in ten minutes; ARGS="--only chat20 --runs 1"
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -26,7 +26,7 @@ COVERED = ("src/tertulia/domain/", "src/tertulia/turns/")
 BROWSER = ("chromium", "fonts-noto-core", "fonts-noto-cjk", "fonts-noto-color-emoji")
 SERVICES = ("redis-server", "rabbitmq-server", "mariadb-server", "nginx", "haproxy")
 #: Tests of whole servers, browsers and others' clients; all others are of parts.
-WHOLE = ("e2e", "suites", "benchmarks", "canary", "deploy")
+WHOLE = ("e2e", "suites", "benchmarks", "canary", "deploy", "faults")
 COUNT = re.compile(r"(\d+) (failed|passed|skipped|errors?|deselected|xfailed)")
 COUNTED = ("failed", "error", "errors", "passed", "skipped", "deselected", "xfailed")
 CLOSING = re.compile(r"^=* ?\d+ (passed|failed|errors?|skipped|deselected)\b.* in [\d.]+s.*$")

@@ -11,15 +11,17 @@ from tests.support.services.process import Service, free_port, missing
 
 
 class Kafka(Service):
-    def __init__(self, folder: Path, *options: str) -> None:
+    """``advertised``: the port that clients are told to go to, where it is not its own."""
+
+    def __init__(self, folder: Path, *options: str, advertised: int | None = None) -> None:
         port = free_port()
-        place = f"tcp://127.0.0.1:{port}"
+        place = "tcp://127.0.0.1"
         command = [
             str(_tansu()),
             "broker",
             "--storage-engine=memory://tansu/",
-            f"--listener-url={place}",
-            f"--advertised-listener-url={place}",
+            f"--listener-url={place}:{port}",
+            f"--advertised-listener-url={place}:{advertised or port}",
             *options,
         ]
         # It tells of every request.
