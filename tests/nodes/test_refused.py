@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 from tests.nodes.conftest import Fleet
 from tests.nodes.test_together import PERSON, ask, text_of
+from tests.support.keys import MASTER_KEY
 from tests.support.services.postgres import Postgres
 from tests.support.services.process import free_port
 from tests.support.services.redis import RedisServer
@@ -17,6 +18,7 @@ from tests.support.services.redis import RedisServer
 from tertulia.bootstrap.commands import migrate
 from tertulia.bootstrap.doctor import doctor
 from tertulia.bootstrap.roles import WORKER_PORT, check, port_of
+from tertulia.bootstrap.storage import storage
 from tertulia.errors import Misconfigured, Unavailable
 from tertulia.settings import Settings
 
@@ -53,6 +55,24 @@ async def test_another_secret(fleet: Fleet) -> None:
     with pytest.raises(Misconfigured, match="TERTULIA_SECRET") as refused:
         await fleet.node("worker", secret=SecretStr("another secret of more than 32 characters"))
     assert "another secret" not in str(refused.value)
+
+
+async def test_keys_in_the_stores_database_by_another_name(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    """At the very first start, too, when neither has a table yet."""
+    name = postgres.database()
+    settings = Settings(
+        data=tmp_path,
+        store=postgres.url(name),
+        # An address that the system takes for its own.
+        keys=postgres.url(name).replace("127.0.0.1", "0.0.0.0"),
+        master_key=SecretStr(MASTER_KEY),
+    )
+    with pytest.raises(Misconfigured, match="^keys: .* is a store's database"):
+        async with storage(settings, exclusive=False):
+            pass
+    postgres.drop(name)
 
 
 async def test_other_keys(fleet: Fleet, tmp_path: Path) -> None:

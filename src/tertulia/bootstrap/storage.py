@@ -70,6 +70,9 @@ async def storage(
             stack.callback(folder.unlock)
         secret = _secret(settings, folder)
         keys = keys_of(settings, folder)
+        if not embedded:
+            # First of all: by its schema the keys know a store's database, whatever it is called.
+            await _prepare_server(settings)
         await keys.start()
         stack.push_async_callback(keys.close)
         sealing = cipher or AesGcmCipher()
@@ -82,16 +85,9 @@ async def storage(
             store = SqlStore(engine, keys, sealing, clock=clock, journal=log, on_feed=hints.fed)
             await _prepare(folder, exclusive=exclusive)
         else:
-            if not is_server(settings.store):
-                raise Misconfigured(
-                    f"store is set to {settings.store.partition(':')[0]!r}; it is `sqlite`, or "
-                    "begins with postgresql:// or mysql://.",
-                    param="store",
-                )
             server = server_engine(settings)
             clock = server.now
             store = SqlStore(server, keys, sealing, clock=clock, journal=None, on_feed=hints.fed)
-            await prepare(settings)
         await store.start()
         stack.push_async_callback(store.close)
         if not embedded:
@@ -103,8 +99,14 @@ async def storage(
         )
 
 
-async def prepare(settings: Settings) -> None:
+async def _prepare_server(settings: Settings) -> None:
     """Bring a database server to this release's schema, whoever else does so just now."""
+    if not is_server(settings.store):
+        raise Misconfigured(
+            f"store is set to {settings.store.partition(':')[0]!r}; it is `sqlite`, or begins with "
+            "postgresql:// or mysql://.",
+            param="store",
+        )
     from tertulia.adapters.store.servers import prepare_server
 
     await prepare_server(settings.store)
