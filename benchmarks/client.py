@@ -17,9 +17,10 @@ import msgspec
 import uvloop
 
 from benchmarks.dialect import DIALECTS, Ask, System
+from benchmarks.fair import fair
 from benchmarks.http import Connection, Lost
 from benchmarks.idle import hold
-from benchmarks.jobs import Idle, Job, Load, Read, Result, Resume, Seed
+from benchmarks.jobs import Fair, Idle, Job, Load, Read, Result, Resume, Seed
 from benchmarks.resume import resume
 from benchmarks.wire import FIRST_SECONDS, Wrong, answer, model_id, percentile
 
@@ -206,6 +207,8 @@ async def work(job: Job) -> Result:
         return await hold(job)
     if isinstance(job, Resume):
         return await resume(job)
+    if isinstance(job, Fair):
+        return await fair(job)
     return await read(job)
 
 

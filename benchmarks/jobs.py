@@ -74,7 +74,18 @@ class Resume(msgspec.Struct, tag=True):
     seed: int
 
 
-Job = Load | Seed | Read | Idle | Resume
+class Fair(msgspec.Struct, tag=True):
+    """The first of two users sends so many messages at once, the second one in their midst."""
+
+    host: str
+    port: int
+    tokens: list[str]
+    messages: int
+    chunks: int
+    rate: int
+
+
+Job = Load | Seed | Read | Idle | Resume | Fair
 
 
 class Result(msgspec.Struct):
@@ -91,6 +102,8 @@ class Result(msgspec.Struct):
     resumes: int = 0
     resume_p50_ms: float = 0.0
     resume_p99_ms: float = 0.0
+    #: Until the first word of the one message in the midst of many.
+    other_ms: float = 0.0
     bytes_read: int = 0
     chat: str = ""
     client_cpu: float = 0.0

@@ -51,6 +51,8 @@ class Scale:
     few_turns: int = 10
     few_chunks: int = 50
     short_turns: int = 100
+    fair_messages: int = 100
+    fair_chunks: int = 20
     unpaced_users: int = 4
     unpaced_turns: int = 20
     unpaced_chunks: int = 5000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.dialect import System
 from benchmarks.jobs import Resume
+from benchmarks.measures import fair
 from benchmarks.measures.base import Figures, Measure, Row, Scale, stage
 from benchmarks.measures.resting import idle
 from benchmarks.measures.turns import loop
@@ -169,4 +170,5 @@ MEASURES = (
         floorless=True,
     ),
     MEASURE,
+    *fair.MEASURES,
 )

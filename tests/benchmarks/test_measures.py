@@ -18,6 +18,8 @@ LITTLE = Scale(
     few_turns=1,
     few_chunks=2,
     short_turns=2,
+    fair_messages=6,
+    fair_chunks=2,
     unpaced_users=2,
     unpaced_turns=1,
     unpaced_chunks=30,
@@ -63,3 +65,12 @@ def test_floor_and_product_give_every_text_and_the_report_has_its_rows(tmp_path:
     rows = report.record(session)["rows"]
     assert {row["passed"] for row in rows} <= {True, False}
     assert all(row["floor"] is not None and row["product"] is not None for row in rows)
+
+
+@pytest.mark.e2e
+def test_one_message_among_many_is_answered_too(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, users=2)
+    session = take(bench, [measure("fair")], LITTLE, systems=("product",), runs=1, command="it")
+    (figures,) = session.taken[0].runs["product"]
+    assert (figures["turns"], figures["errors"]) == (7, 0)
+    assert figures["turnovers"] > 0
