@@ -5,6 +5,7 @@ The library is an extra (``telemetry``) and imported here alone, once the settin
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -16,12 +17,15 @@ from tertulia.telemetry.traces import Place, Span
 BATCH_MS = 1000
 #: Seconds for one request to the collector; what it does not take then is dropped.
 SEND_SECONDS = 5.0
+#: Seconds that a process which ends gives its last spans.
+LAST_SECONDS = 2.0
 
 
 def open_exporter(
     url: str, *, version: str, role: str
 ) -> tuple[Callable[[Span], None], Callable[[], None]]:
-    """What takes spans, and what sends the last of them and ends it (it blocks).
+    """What takes spans, and what sends the last of them (it blocks, for
+    `LAST_SECONDS` at most).
 
     ``url``: of the collector; ``/v1/traces`` is added where it has no path.
 
@@ -75,4 +79,10 @@ def open_exporter(
             )
         )
 
-    return take, processor.shutdown
+    def close() -> None:
+        # Apart, for it cannot be told how long: a collector that is away holds up nobody's end.
+        last = threading.Thread(target=processor.shutdown, name="last spans", daemon=True)
+        last.start()
+        last.join(LAST_SECONDS)
+
+    return take, close
