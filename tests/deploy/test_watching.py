@@ -12,6 +12,7 @@ import promql_parser
 import pytest
 import yaml
 
+from tertulia import errors
 from tertulia.telemetry.instruments import REGISTRY
 from tertulia.telemetry.metrics import Counter
 
@@ -66,6 +67,17 @@ def test_it_asks_for_values_that_there_are(name: str, query: str) -> None:
         for label, value in re.findall(r'(\w+)=~?"([^"]*)"', within):
             known = VALUES.get(sample) if label not in {"job", "instance"} else None
             assert known is None or set(value.split("|")) <= known, name
+
+
+def test_codes_that_are_watched_for_are_told() -> None:
+    codes = {
+        kind.default_code
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.TertuliaError)
+    }
+    watched = re.findall(r'code="([^"]*)"', " ".join(query for _, query in QUERIES))
+    assert watched
+    assert set(watched) <= codes
 
 
 def test_every_instrument_but_plain_facts_is_shown() -> None:
