@@ -88,6 +88,22 @@ test("what only embeds cannot be picked to talk to, nor kept as a user's choice"
   expect(state().models.map(({ id }) => id)).toEqual(["m"]);
 });
 
+test("a deleted account leaves nothing behind, and one that is not deleted stays", async () => {
+  answers["GET /auth/config"] = { auth: true, registration: "open", version: "1" };
+  answers["POST /auth/refresh"] = { access_token: "t", expires_in: 900, user: me };
+  await open();
+  app.storage.saveDraft("conv_1", "half a thought");
+  await expect(app.deleteAccount("wrong")).rejects.toThrow("nothing at /v1/me");
+  expect(state().phase).toBe("signed-in");
+  expect(calls).not.toContain("POST /auth/logout");
+  answers["DELETE /v1/me"] = {};
+  answers["POST /auth/logout"] = {};
+  await app.deleteAccount("right");
+  expect(state()).toMatchObject({ phase: "signed-out", me: null, conversations: {} });
+  expect(state().toasts.at(-1)?.text).toBe("Your account is deleted.");
+  expect(JSON.stringify({ ...localStorage })).not.toContain("half a thought");
+});
+
 test("a socket that never opens does not keep the conversations away", async () => {
   app = new App();
   void app.start();

@@ -141,6 +141,7 @@ def test_menus_and_dialogs_give_the_focus_back(person: Person) -> None:
         ("menu-instructions", "instructions-text"),
         ("menu-keys", "key-name"),
         ("menu-password", "password-current"),
+        ("menu-delete", "delete-password"),
     ):
         chat.by("account-menu").press("Enter")
         chat.by(item).focus()

@@ -28,6 +28,10 @@ export class Account {
     return this.http.call("/auth/password", { method: "POST", body: { current_password: current, new_password: next } });
   }
 
+  remove(password: string): Promise<void> {
+    return this.http.call("/v1/me", { method: "DELETE", body: { password } });
+  }
+
   async keys(): Promise<ApiKey[]> {
     return (await this.http.call<{ data: ApiKey[] }>("/v1/keys")).data;
   }

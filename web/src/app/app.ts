@@ -119,6 +119,13 @@ export class App {
     this.leave();
   }
 
+  /** Raises what the server has against it, and then nothing has happened. */
+  async deleteAccount(password: string): Promise<void> {
+    await this.account.remove(password);
+    await this.signOut();
+    this.notices.show("Your account is deleted.");
+  }
+
   reconnect(): void {
     this.socket.restart();
   }
@@ -190,7 +197,8 @@ export class App {
     this.live.reset();
     this.models.stop();
     this.pictures.reset();
-    this.store.update(signedOut);
+    // Several things may tell us so, and what is said on the sign-in page since is to stay.
+    if (this.store.get().phase !== "signed-out") this.store.update(signedOut);
   }
 
   private routed(conversationId: string | null): void {

@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { useApp, useAppState } from "./context";
-import { ChevronDown, Key, Lock, Monitor, Moon, SignOut, Sliders, Sun } from "./icons";
+import { ChevronDown, Key, Lock, Monitor, Moon, SignOut, Sliders, Sun, Trash } from "./icons";
 import { Menu, MenuItem } from "./Menu";
 import type { DialogName } from "./Shell";
 import { setTheme, themeNow } from "./theme";
@@ -37,6 +37,9 @@ export function AccountMenu({ onDialog }: { onDialog: (name: DialogName) => void
             </MenuItem>
             <MenuItem onSelect={() => onDialog("password")} testId="menu-password">
               <Lock /> Change password
+            </MenuItem>
+            <MenuItem onSelect={() => onDialog("delete")} testId="menu-delete">
+              <Trash /> Delete account
             </MenuItem>
           </>
         )}

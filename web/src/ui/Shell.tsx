@@ -7,7 +7,7 @@ import { loadMarkdown } from "./AnswerText";
 import { Sidebar } from "./Sidebar";
 import { useShortcuts } from "./useShortcuts";
 
-export type DialogName = "instructions" | "keys" | "password";
+export type DialogName = "instructions" | "keys" | "password" | "delete";
 
 export interface DialogProps {
   name: DialogName;
