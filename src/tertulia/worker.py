@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 
 #: Seconds before listening again after the queue has failed, or the store.
 PAUSE = 1.0
+#: Rings that are waited for at once: with one only, whoever rings in the same moment would wait for
+#: the broker to be asked again.
+LISTENERS = 8
 
 
 class Worker:
@@ -34,12 +37,14 @@ class Worker:
         self._attempts: dict[str, Attempt] = {}
         self._turns: set[asyncio.Task[None]] = set()
         self._after: set[asyncio.Task[object]] = set()
+        self._listeners: list[asyncio.Task[None]] = []
         self._loops: list[asyncio.Task[None]] = []
         #: Tells the other nodes that this worker is there.
         self._enlisting: asyncio.Task[None] | None = None
         self._upkeep = Upkeep(parts)
         #: Whether the store did not answer when it was last asked: then nothing is taken.
         self._store_away = False
+        self._asking = asyncio.Lock()
 
     @property
     def running(self) -> int:
@@ -63,8 +68,10 @@ class Worker:
         """Begin listening, renewing and sweeping."""
         SLOTS.inc(by=self._parts.limits.capacity)
         timing = self._parts.timing
+        # Not so many that they held all slots: what is not rung for needs one, too.
+        count = max(1, min(LISTENERS, self._parts.limits.capacity // 4))
+        self._listeners = [asyncio.create_task(self._listen(), name="listen") for _ in range(count)]
         self._loops = [
-            asyncio.create_task(self._listen(), name="listen"),
             every(timing.renew, self._renew),
             every(timing.cancel_check, self._look_for_cancels),
             every(timing.sweep, self._take_unrung),
@@ -81,8 +88,8 @@ class Worker:
 
     async def stop(self) -> None:
         """Stop listening, let attempts finish within the grace time, hand the others over."""
-        for loop in self._loops[:1]:
-            loop.cancel()
+        for listener in self._listeners:
+            listener.cancel()
             SLOTS.dec(by=self._parts.limits.capacity)
         if self._enlisting is not None:
             self._enlisting.cancel()
@@ -95,9 +102,10 @@ class Worker:
             attempt.stop(Stop.HANDOVER)
         if self._turns:
             await asyncio.wait(self._turns, timeout=self._parts.timing.lease)
-        for task in (*self._loops, *self._turns, *self._after):
+        ending = (*self._listeners, *self._loops, *self._turns, *self._after)
+        for task in ending:
             task.cancel()
-        await asyncio.gather(*self._loops, *self._turns, *self._after, return_exceptions=True)
+        await asyncio.gather(*ending, return_exceptions=True)
         await self._upkeep.stop()
 
     # --- listening ---------------------------------------------------------------------------
@@ -120,14 +128,18 @@ class Worker:
             self._begin(doorbell.response_id, doorbell.acknowledge)
 
     async def _until_the_store_answers(self) -> None:
-        """What is taken meanwhile could not be claimed, and would be missing elsewhere."""
-        log.warning("store_unavailable", effect="nothing is taken from the queue")
-        while self._store_away:
-            await asyncio.sleep(_some(PAUSE))
-            with suppress(Unavailable):
-                await self._parts.store.ping()
-                self._store_away = False
-        log.info("store_answers", effect="the queue is listened to again")
+        """What is taken meanwhile could not be claimed, and would be missing elsewhere. One asks
+        for all listeners."""
+        async with self._asking:
+            if not self._store_away:
+                return
+            log.warning("store_unavailable", effect="nothing is taken from the queue")
+            while self._store_away:
+                await asyncio.sleep(_some(PAUSE))
+                with suppress(Unavailable):
+                    await self._parts.store.ping()
+                    self._store_away = False
+            log.info("store_answers", effect="the queue is listened to again")
 
     async def _take_unrung(self) -> None:
         """What this process could not ring for, it takes itself: with the broker away a worker

@@ -97,13 +97,14 @@ def test_many_answers_are_flushed_less_often_each() -> None:
     assert pace.interval == 0.03
 
 
-def test_answers_that_fall_into_step_are_spread_again() -> None:
-    pace = Pace(0.03)
+@pytest.mark.parametrize(("interval", "beats"), [(0.005, 1), (0.03, 3), (0.04, 5), (0.5, BEATS)])
+def test_answers_that_fall_into_step_are_spread_again(interval: float, beats: int) -> None:
+    pace = Pace(interval)
     places = [pace.enter() for _ in range(BEATS)]
     at = dict.fromkeys(places, 10.0)
     for _ in range(6):
         at = {place: pace.next_flush(now, place) for place, now in at.items()}
-    assert len({round(now, 6) for now in at.values()}) == BEATS
+    assert len({round(now, 6) for now in at.values()}) == beats
 
 
 @given(now=st.floats(0, 1e6), place=st.integers(0, BEATS - 1), streams=st.integers(0, 1000))

@@ -35,7 +35,7 @@ async def first_words(house: House, response_id: str, count: int = 3, *, attempt
 
 async def kill(worker: Worker) -> None:
     """What SIGKILL does to a worker: nothing of it runs any more, nothing is given back."""
-    tasks = [*worker._loops, *worker._turns, *worker._after]
+    tasks = [*worker._listeners, *worker._loops, *worker._turns, *worker._after]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

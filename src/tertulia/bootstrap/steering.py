@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tertulia.bootstrap.backends import on_redis
 from tertulia.bootstrap.roles import Role
 from tertulia.domain.admission import Limits
 from tertulia.settings import Settings
@@ -19,8 +20,14 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
+#: Milliseconds for which text is put together: within a process, and where each delta is work for
+#: a worker, the log and an API node.
+_FLUSH_MS, _FLUSH_MS_APART = 30.0, 40.0
+
+
 def pace_of(settings: Settings) -> Pace:
-    return Pace(settings.turns.flush_ms / 1000, settings.turns.flushes_per_second)
+    shipped = _FLUSH_MS_APART if on_redis(settings.eventlog) else _FLUSH_MS
+    return Pace((settings.turns.flush_ms or shipped) / 1000, settings.turns.flushes_per_second)
 
 
 #: An API node can ring and not take: workers find first what was not heard.

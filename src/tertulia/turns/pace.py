@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-#: Each answer flushes on its own of so many moments within an interval.
+#: Each answer flushes on its own of so many moments within an interval, at most.
 BEATS = 12
+#: Least seconds from one of them to the next: what shares a moment shares its system calls.
+BEAT_SECONDS = 0.008
 #: Seconds by which a timer of the event loop may be early: uvloop counts milliseconds.
 TIMER_RESOLUTION = 0.001
 
@@ -43,6 +45,8 @@ class Pace:
     def next_flush(self, now: float, place: float) -> float:
         """When an answer of this place that flushes now does so again; times of the loop."""
         interval = self.interval
+        beats = min(BEATS, max(1, int(interval / BEAT_SECONDS)))
+        place = int(place * beats) / beats
         ahead = interval - (now - place * interval) % interval
         if ahead <= TIMER_RESOLUTION:  # it is this moment's flush, come early
             ahead += interval

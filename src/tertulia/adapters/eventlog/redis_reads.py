@@ -37,11 +37,11 @@ class Place:
 
     def seal(self, sealer: Sealer, last: int, packed: bytes) -> bytes:
         """The value of the entry whose last frame has this number."""
-        return sealer.seal("log", self.response_id, str(last), packed)
+        return sealer.seal("log", f"{self.response_id}:{last}", "frames", packed)
 
     def open(self, sealer: Sealer, last: int, value: bytes) -> list[Frame]:
         """Raises `DataFolderError` when it was not sealed for this place."""
-        return unpack(sealer.open("log", self.response_id, str(last), value))
+        return unpack(sealer.open("log", f"{self.response_id}:{last}", "frames", value))
 
     def opened(self, sealer: Sealer, entries: Sequence[Any]) -> list[Frame]:
         """The frames of entries of the stream, each once."""
