@@ -69,7 +69,25 @@ class SqlTurns(SqlBase):
         )
 
     async def claim(self, response_id: str, worker_id: str, lease_seconds: float) -> Claimed | None:
-        taken = await self._commit(
+        claim = partial(self._claim, response_id, worker_id, lease_seconds)
+        try:
+            taken = await claim(fetched=False)
+            if isinstance(taken, str):
+                await self._sealer(taken)
+                taken = await claim(fetched=True)
+            if not isinstance(taken, leases.Taken):
+                return None
+            sealer = await self._sealer(taken.record.user_id)
+        except NotFound:  # the user was removed since, and the lease with the row
+            return None
+        response = taken.response or opened(taken.record, sealer)
+        branch = None if taken.items is None else nodes([taken.record], taken.items, sealer)
+        return Claimed(response, taken.held, branch, journaled=self._journal is not None)
+
+    async def _claim(
+        self, response_id: str, worker_id: str, lease_seconds: float, *, fetched: bool
+    ) -> leases.Taken | str | None:
+        return await self._commit(
             lambda: leases.claim(
                 response_id,
                 worker_id,
@@ -77,19 +95,11 @@ class SqlTurns(SqlBase):
                 now=self._clock(),
                 known=self._known,
                 journal=self._journal,
+                fetched=fetched,
             ),
             durable=self._journal is None,
             overtakes=self._journal is not None,
         )
-        if taken is None:
-            return None
-        try:
-            sealer = await self._sealer(taken.record.user_id)
-        except NotFound:  # the user was removed since, and the lease with the row
-            return None
-        response = taken.response or opened(taken.record, sealer)
-        branch = None if taken.items is None else nodes([taken.record], taken.items, sealer)
-        return Claimed(response, taken.held, branch, journaled=self._journal is not None)
 
     async def renew(
         self, worker_id: str, held: Sequence[tuple[str, int]], lease_seconds: float

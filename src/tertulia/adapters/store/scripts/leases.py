@@ -95,8 +95,13 @@ def claim(
     now: float,
     known: Callable[[str], Sealer | None],
     journal: Journal | None,
-) -> Script[Committed[Taken | None]]:
-    """A first attempt, whose log holds nothing but how it opened, needs no look at it."""
+    fetched: bool,
+) -> Script[Committed[Taken | str | None]]:
+    """A first attempt, whose log holds nothing but how it opened, needs no look at it.
+
+    A user's id: nothing was claimed, since that user's keys are not at hand. They are to be
+    fetched first (``fetched``): where they cannot be, no attempt is spent on it.
+    """
     record = yield from lock_response(response_id)
     if (
         record is None
@@ -106,6 +111,9 @@ def claim(
         or record.worker_id is not None
     ):
         return Committed(None)
+    sealer = known(record.user_id)
+    if sealer is None and not fetched:
+        return Committed(record.user_id)
     attempt, lease_until = record.attempt + 1, now + lease_seconds
     yield (
         _CLAIM,
@@ -123,8 +131,7 @@ def claim(
     if record.previous_response_id is None:
         # Longer branches are read beside the writer, not in it.
         items = yield NODE_ITEMS, {"id": record.id, "user_id": record.user_id}
-    sealer = known(record.user_id) if attempt == 1 else None
-    if journal is None or sealer is None:
+    if journal is None or sealer is None or attempt > 1:
         return Committed(Taken(record, items=items))
     response = opened(record, sealer)
     held = tuple(Composer(response, ()).begin())
