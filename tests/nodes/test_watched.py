@@ -18,6 +18,7 @@ from tests.support.services.redis import RedisServer
 from tests.support.sse import events
 from tests.support.upstream import END as THE_END
 from tests.support.upstream import Upstream, sends, text, upstream
+from websockets.asyncio.client import connect
 
 pytestmark = pytest.mark.e2e
 
@@ -157,6 +158,8 @@ async def test_one_turn_is_one_tree_over_all_processes(
         "model_not_found",
         refused.headers["x-request-id"],
     )
+    codes = {line["status"]: line["code"] for line in lines(api) if line["event"] == "request"}
+    assert codes == {200: None, 404: "model_not_found"}
     (ended,) = [line for line in lines(worker) if line["event"] == "turn_ended"]
     assert (ended["response_id"], ended["trace_id"]) == (body["id"], call.trace_id)
     assert (ended["attempt"], ended["worker_id"]) == (1, attempt.attributes["tertulia.worker.id"])
@@ -187,3 +190,21 @@ async def test_a_takeover_shows_both_attempts(start: Start, traces: Collector) -
     assert (attempts[1].error, attempts[2].error) == ("worker_lost", "")
     (root,) = [s for s in spans if s.name == "turn"]
     assert (root.attributes["tertulia.attempts"], root.attributes["tertulia.crashes"]) == (2, 1)
+
+
+async def test_a_message_on_the_feed_is_a_turn_too(start: Start, traces: Collector) -> None:
+    """With no request around it: a socket is not one, and what it submits are many turns."""
+    server = await start("serve")
+    key = await asyncio.to_thread(server.api_key)
+    url = server.url.replace("http", "ws", 1) + "/v1/feed"
+    async with connect(url, compression=None, proxy=None) as socket:
+        await socket.send(json.dumps({"type": "auth", "token": key}))
+        asked = {"type": "response.create", "request_id": "r1", "model": "scripted"}
+        await socket.send(json.dumps({**asked, "input": "chunks=3"}))
+        while (message := json.loads(await socket.recv()))["type"] != "ack":
+            pass
+    wanted = {"turn", "submit", "queue", "attempt", "context", "chat scripted", "commit"}
+    spans = await whole(traces, message["response_id"], wanted)
+    one_tree(spans)
+    assert {span.name for span in spans} == wanted
+    assert {span.role for span in spans} == {"serve"}

@@ -5,8 +5,17 @@ from tertulia.telemetry.logs import (
     STACK_FRAMES,
     configure,
     describe,
+    error_code,
     request_id,
     watch_loop,
 )
 
-__all__ = ["CAUSES", "STACK_FRAMES", "configure", "describe", "request_id", "watch_loop"]
+__all__ = [
+    "CAUSES",
+    "STACK_FRAMES",
+    "configure",
+    "describe",
+    "error_code",
+    "request_id",
+    "watch_loop",
+]

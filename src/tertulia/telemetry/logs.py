@@ -37,6 +37,8 @@ CAUSES = 4
 
 #: Of the request that is being served: it stands in every line that is logged on its way.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+#: The code of the error that it is answered with, for its line in the log.
+error_code: ContextVar[str | None] = ContextVar("error_code", default=None)
 
 _encoder = msgspec.json.Encoder(enc_hook=repr)
 _log = structlog.get_logger("tertulia")

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from tertulia import telemetry
 from tertulia.errors import (
     Forbidden,
     InvalidInput,
@@ -103,6 +104,7 @@ def documented_errors(*statuses: int) -> dict[str, Any]:
 def error_object(error: TertuliaError) -> dict[str, Any]:
     """The inner object, as every transport tells it; each is counted."""
     ERRORS.inc(error.code, "request")
+    telemetry.error_code.set(error.code)
     return {
         "message": error.message,
         "type": error.type,

@@ -70,6 +70,7 @@ class Observe:
         ours = task is not None and scope["type"] == "http"
         if ours:
             self._running.add(task)  # type: ignore[arg-type]
+        refused = telemetry.error_code.set(None)
         span = _span(scope)
         spanned = traces.request_span.set(span)
         try:
@@ -90,6 +91,7 @@ class Observe:
             if span is not None:
                 _close(span, scope, answer)
             traces.request_span.reset(spanned)
+            telemetry.error_code.reset(refused)
             telemetry.request_id.reset(bound)
 
 
@@ -182,6 +184,7 @@ def _write(scope: Scope, status: int | None, seconds: float) -> None:
         method=scope.get("method", "WEBSOCKET"),
         route=route,
         status=status,
+        code=telemetry.error_code.get(),
         ms=round(seconds * 1000, 1),
         user=principal.user_id if principal else None,
     )
