@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from tests.support.helm import CHART, CHARTS, Manifest, helm, render, sets
 
 import tertulia
 
-VERSION = "1.37"
+#: The oldest that the chart installs on, and the newest that there are schemas of.
+VERSIONS = ("1.30", "1.37")
 EXAMPLES = sorted(CHARTS.glob("values-*.yaml"))
 OTHERS = {
     "keda by prometheus": sets(
@@ -66,7 +68,8 @@ def test_what_is_rendered_is_valid(way: str) -> None:
         if manifest["kind"] in MODELS:
             check_resource(manifest)
         else:
-            kubernetes_validate.validate(manifest, VERSION, strict=True)
+            for version in VERSIONS:
+                kubernetes_validate.validate(manifest, version, strict=True)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -113,7 +116,9 @@ def test_wrong_values_are_refused_by_name(value: str, named: str) -> None:
 
 def test_the_chart_is_of_this_version() -> None:
     done = helm("show", "chart", CHART)
-    assert f"appVersion: {tertulia.__version__}" in done.stdout.replace('"', "")
+    said = re.sub("['\"]", "", done.stdout)
+    assert f"kubeVersion: >={VERSIONS[0]}.0-0" in said
+    assert f"appVersion: {tertulia.__version__}" in said
 
 
 @pytest.mark.parametrize("way", WAYS)
