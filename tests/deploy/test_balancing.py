@@ -220,6 +220,12 @@ async def test_workers_are_scaled_by_what_is_unfinished(
     assert await database.fetchval(trigger["metadata"]["query"]) == 0
 
 
+def test_numbers_are_not_for_the_public(deployment: Deployment, address: str) -> None:
+    assert httpx.get(f"http://{address}/healthz").status_code == 200
+    assert httpx.get(f"http://{address}/metrics").status_code == 404
+    assert httpx.get(f"{deployment.apis[0].url}/metrics").status_code == 200
+
+
 def test_clients_are_counted_each_whatever_they_claim(
     deployment: Deployment, address: str, request: pytest.FixtureRequest
 ) -> None:

@@ -10,6 +10,7 @@ from tests.deploy.test_chart import WAYS
 from tests.support.helm import Manifest, environment, of_kind, pod_of, render, sets
 
 from tertulia.bootstrap.serve import CONNECTION_GRACE
+from tertulia.settings import Settings
 
 SECRETS = {
     f"TERTULIA_{name}"
@@ -213,3 +214,21 @@ def test_metrics_are_read_with_the_token_that_pods_ask_for() -> None:
         # Without the token a node starts all the same, and lets nobody read.
         assert asked.pop("optional") is True
         assert endpoint["authorization"]["credentials"] == asked
+
+
+def test_balancers_hold_streams_open_and_stick_to_nobody() -> None:
+    """Nor does the Service itself."""
+    annotations = {
+        example: of_kind(render(*WAYS[example]), "Ingress")[0]["metadata"]["annotations"]
+        for example in ("values-aws", "values-nginx")
+    }
+    alb = {k.partition("/")[2]: v for k, v in annotations["values-aws"].items() if "alb" in k}
+    assert alb["load-balancer-attributes"] == "idle_timeout.timeout_seconds=4000"
+    assert "stickiness.enabled=false" in alb["target-group-attributes"].split(",")
+    assert (alb["target-type"], alb["healthcheck-path"]) == ("ip", "/readyz")
+    nginx = {k.partition("/")[2]: v for k, v in annotations["values-nginx"].items()}
+    assert (nginx["proxy-buffering"], nginx["proxy-request-buffering"]) == ("off", "off")
+    assert int(nginx["proxy-read-timeout"]) > Settings().turns.running_seconds
+    assert "affinity" not in nginx
+    for service in of_kind(render(), "Service"):
+        assert service["spec"]["sessionAffinity"] == "None"
