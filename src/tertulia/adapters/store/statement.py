@@ -31,6 +31,9 @@ Script: TypeAlias = Generator[tuple["Statement", Params], Rows, T]
 #: Values of these pass to and from the driver as they are (BigInteger and Text are among them).
 _PLAIN = (Integer, Float, String, LargeBinary, NullType)
 
+#: Values of one list up to which it is filled up.
+_PADDED_MAX = 4096
+
 
 class Statement:
     """One SQL statement: a SQLAlchemy Core element, compiled at its first use.
@@ -90,7 +93,7 @@ class _Compiled:
             for bind, name in compiler.bind_names.items()
             if not bind.required
         }
-        self._expanding = bool(compiler.post_compile_params)
+        self._expanding = tuple(bind.key for bind in compiler.post_compile_params)
         self._order = tuple(compiler.positiontup or ())
         #: Takes several values out of a mapping at once, as a tuple.
         self._pick = itemgetter(*self._order) if len(self._order) > 1 else None
@@ -99,15 +102,26 @@ class _Compiled:
         if self._defaults:
             params = {**self._defaults, **params}
         if self._expanding:
-            state = self._compiler.construct_expanded_state(dict(params))
+            state = self._compiler.construct_expanded_state(self._padded(params))
             return state.statement, state.parameters
         return self._sql, params
+
+    def _padded(self, params: Params) -> dict[str, Any]:
+        """With lists filled up to a power of two by their last value, which changes no ``IN``: so
+        there are few texts of a statement, and drivers keep them prepared."""
+        padded = dict(params)
+        for name in self._expanding:
+            values = list(padded[name])
+            if 0 < len(values) <= _PADDED_MAX:
+                values += values[-1:] * ((1 << (len(values) - 1).bit_length()) - len(values))
+            padded[name] = values
+        return padded
 
     def render_positional(self, params: Params) -> tuple[str, Sequence[Any]]:
         if self._defaults:
             params = {**self._defaults, **params}
         if self._expanding:
-            state = self._compiler.construct_expanded_state(dict(params))
+            state = self._compiler.construct_expanded_state(self._padded(params))
             return state.statement, [state.parameters[name] for name in state.positiontup or ()]
         if self._pick is not None:
             return self._sql, self._pick(params)

@@ -62,11 +62,21 @@ def test_a_null_may_be_set() -> None:
     assert dict(cleared.render(DIALECT, {"key": "a"})[1]) == {"key": "a", "at": None}
 
 
-@pytest.mark.parametrize("ids", [[], ["a"], ["a", "b", "c"]])
-def test_a_list_is_spread(ids: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("ids", "passed"),
+    [
+        ([], []),
+        (["a"], ["a"]),
+        (["a", "b", "c"], ["a", "b", "c", "c"]),
+        (["a", "b", "c", "d"], ["a", "b", "c", "d"]),
+    ],
+)
+def test_a_list_is_spread_and_filled_up_so_that_there_are_few_texts(
+    ids: list[str], passed: list[str]
+) -> None:
     found = Statement(select(T.c.id).where(T.c.id.in_(bindparam("ids", expanding=True))))
     _, values = found.render(DIALECT, {"ids": ids})
-    assert list(values.values()) == ids
+    assert list(values.values()) == passed
 
 
 @pytest.mark.parametrize("column", ODD.c)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,7 +52,9 @@ _DUE = Statement(
     .with_for_update(skip_locked=True)
 )
 _RUNG = Statement(
-    update(responses).where(_r.id == bindparam("id")).values(rung_at=bindparam("now"))
+    update(responses)
+    .where(_r.id.in_(bindparam("ids", expanding=True)))
+    .values(rung_at=bindparam("now"))
 )
 
 
@@ -89,11 +90,7 @@ def restore(
     ended = (yield from leases.end_expired(now)) if take_over else 0
     admitted = yield from admit_all(limits, now)
     due = yield _DUE, {"rung_before": now - ring_after_seconds}
-    yield from _rung([r for (r,) in due], now)
+    if due:
+        yield _RUNG, {"ids": [r for (r,) in due], "now": now}
     late = [r for (r,) in due if r not in set(admitted)]
     return (*admitted, *late), ended
-
-
-def _rung(response_ids: Sequence[str], now: float) -> Script[None]:
-    for response_id in response_ids:
-        yield _RUNG, {"id": response_id, "now": now}
