@@ -95,6 +95,7 @@ _ALL = Statement(
 _SLOTS = Statement(
     select(meta.c.name).where(meta.c.name == literal_column("'slots'")).with_for_update()
 )
+_ADMITTED = Statement(select(_count(_running)))
 _RUNNING_BY_USER = Statement(select(_r.user_id, func.count()).where(_running).group_by(_r.user_id))
 _MARK = Statement(
     update(responses)
@@ -144,7 +145,7 @@ def admit_after(user_id: str, limits: Limits, now: float, *, freed: int) -> Scri
     if found.free(limits) <= 0:
         return ()
     if limits.scarce(found.free(limits) - freed):
-        return (yield from admit_all(limits, now))
+        return (yield from _give_out(limits, now, found.admitted))
     if not found.waiting:
         return ()
     rows = yield _MINE, {"user_id": user_id}
@@ -157,15 +158,22 @@ def admit_after(user_id: str, limits: Limits, now: float, *, freed: int) -> Scri
 def admit_all(limits: Limits, now: float) -> Script[tuple[str, ...]]:
     """Admit whoever may run, of all users."""
     yield _SLOTS, {}
-    counts = yield _RUNNING_BY_USER, {}
-    running: dict[str, int] = dict(counts)
+    counted = yield _ADMITTED, {}
+    return (yield from _give_out(limits, now, counted[0][0]))
+
+
+def _give_out(limits: Limits, now: float, admitted: int) -> Script[tuple[str, ...]]:
+    """The slots that are free, in turns; counted under the lock."""
     chosen: list[str] = []
-    while (free := limits.capacity - sum(running.values())) > 0:
+    running: dict[str, int] = {}
+    while (free := limits.capacity - admitted - len(chosen)) > 0:
         # Of the reserve only who has nothing running is a candidate.
         bar = 1 if limits.scarce(free) else limits.running
         rows = yield _ALL, {"running": bar}
         if not rows:
             break
+        if not running:
+            running.update((yield _RUNNING_BY_USER, {}))
         turns = Turns(rows[0][4] or 0.0, {row[1]: row[3] for row in rows})
         admission = admit([Waiting(*row[:3]) for row in rows], running, limits, turns)
         yield from _mark(admission.chosen, now)
