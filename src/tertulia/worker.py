@@ -88,9 +88,10 @@ class Worker:
 
     async def stop(self) -> None:
         """Stop listening, let attempts finish within the grace time, hand the others over."""
+        if self._listeners:
+            SLOTS.dec(by=self._parts.limits.capacity)
         for listener in self._listeners:
             listener.cancel()
-            SLOTS.dec(by=self._parts.limits.capacity)
         if self._enlisting is not None:
             self._enlisting.cancel()
             with suppress(Unavailable):  # then it drops out after a lease
