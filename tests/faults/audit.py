@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -11,7 +14,10 @@ from tests.faults.client import text_of
 from tests.faults.cluster import Cluster
 from tests.faults.devices import noted
 from tests.faults.history import History, Levels, Reading, Row, Used
+from tests.faults.schedule import Clock
 from tests.faults.traffic import Traffic, User
+
+from tertulia.adapters.store.schema import metadata
 
 _ROWS = (
     "SELECT id, user_id, ordinal, conversation_id, previous_response_id, status, "
@@ -20,6 +26,8 @@ _ROWS = (
 )
 _LEDGER = "SELECT response_id, user_id, input_tokens, output_tokens FROM attempts"
 _USED = "SELECT response_id, user_id, input_tokens, output_tokens FROM usage_of_responses"
+#: Seconds within which nothing is left of an account that was removed.
+_ERASED = 90.0
 #: Seconds for one that has ended.
 _REPLAY = 6.0
 #: Responses asked for at once.
@@ -51,9 +59,40 @@ async def audit(cluster: Cluster, traffic: Traffic, history: History) -> None:
                 history.rows[row[0]] = _row(row, resource)
                 await _replayed(session, url, by_id[row[1]], row[0], history)
 
-        await asyncio.gather(*(one(row) for row in rows.values()))
+        await asyncio.gather(*(one(row) for row in rows.values() if row[1] in by_id))
+        # Any node's upkeep goes on with what is not erased yet.
+        clock = Clock()
+        while (left := await _left_of_removed(cluster, history)) and clock.now < _ERASED:
+            await clock.pause(0.5)
+        history.left = left
         for user in traffic.users:
             history.feeds[user.id] = await _feed(session, url, user)
+
+
+async def _left_of_removed(cluster: Cluster, history: History) -> list[str]:
+    """What store, event log and keys still hold of those whose accounts were removed."""
+    services, found = cluster.services, []
+    for user in sorted(history.removed):
+        for table in metadata.tables.values():
+            column = "id" if table.name == "users" else "user_id"
+            if column not in table.c:
+                continue
+            sql = f"SELECT count(*) FROM {table.name} WHERE {column} = '{user}'"
+            ((count,),) = await services.rows(sql)
+            if count:
+                found.append(f"{table.name} holds {count} rows of {user}")
+        if _has_keys(cluster.keys / "users.sqlite3", user):
+            found.append(f"the keys of {user} are still there")
+        theirs = {r.response_id for r in history.replies if history.sent[r.key].user == user}
+        logged = [one for one in theirs if await asyncio.to_thread(services.logged, one)]
+        found += [f"the event log holds {one} of {user}" for one in logged]
+    return found
+
+
+def _has_keys(path: Path, user: str) -> bool:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as keys:
+        sql = "SELECT count(*) FROM keys WHERE user_id = ? AND wrapped IS NOT NULL"
+        return bool(keys.execute(sql, (user,)).fetchone()[0])
 
 
 def _row(row: tuple[Any, ...], resource: dict[str, Any]) -> Row:

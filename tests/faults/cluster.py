@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -147,7 +147,8 @@ class Cluster:
     workers: list[Node]
     #: Before each API node, for clients that read slowly.
     slow: list[Link]
-    links: list[Link] = field(default_factory=list)
+    #: The folder that the nodes keep the users' keys in.
+    keys: Path
 
     @property
     def nodes(self) -> Sequence[Node]:
@@ -185,14 +186,12 @@ async def cluster(
     async with AsyncExitStack() as stack:
         keys = folder / "keys"
         keys.mkdir()
-        everywhere: list[Link] = []
 
         async def linked(service: str) -> Link:
             if service == "queue" and services.kafka_link is not None:
                 return services.kafka_link
             link = await Link(services.upstream(service)).start()
             stack.push_async_callback(link.stop)
-            everywhere.append(link)
             return link
 
         async def node(role: Role, number: int) -> Node:
@@ -219,7 +218,7 @@ async def cluster(
             link.dribble(1024)
             stack.push_async_callback(link.stop)
             slow.append(link)
-        yield Cluster(services, apis, workers, slow, everywhere)
+        yield Cluster(services, apis, workers, slow, keys)
 
 
 async def _end(node: Node) -> None:

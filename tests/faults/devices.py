@@ -135,7 +135,7 @@ class StreamDevice(Device):
             if answer.status == 410:
                 await self._start_over(url, view)
                 return
-            if answer.status == 404:
+            if answer.status == 404 and self.user not in self._history.removed:
                 self._history.odd.append(f"{self.name} is told that {response_id} is unknown")
             answer.raise_for_status()
             reading = self._reading(response_id, view.last)

@@ -129,6 +129,9 @@ class History:
     faults: list[Fault] = field(default_factory=list)
     start: Levels | None = None
     end: Levels | None = None
+    #: Users whose accounts were removed, and what is left of them all.
+    removed: set[str] = field(default_factory=set)
+    left: list[str] = field(default_factory=list)
     #: What must not happen at all, in words: an error of the server's own, a node that ended.
     odd: list[str] = field(default_factory=list)
 
@@ -136,12 +139,13 @@ class History:
         self.seen.setdefault(user, set()).update(i for i in ids if isinstance(i, str))
 
     def accepted(self) -> Iterable[tuple[Sent, Reply]]:
-        """Each message with the first word that it was accepted."""
+        """Each message of who is still there, with the first word that it was accepted."""
         told: set[str] = set()
         for reply in self.replies:
-            if reply.key not in told:
+            sent = self.sent[reply.key]
+            if reply.key not in told and sent.user not in self.removed:
                 told.add(reply.key)
-                yield self.sent[reply.key], reply
+                yield sent, reply
 
     def faults_by_kind(self) -> Counter[str]:
         return Counter(fault.kind for fault in self.faults)

@@ -64,6 +64,7 @@ class Injector:
             "link_dribble": self._link_dribble,
             "ring_again": self._ring_again,
             "cancel_race": self._cancel_race,
+            "remove_account": self._remove_account,
         }
 
     async def perform(self, action: Action) -> None:
@@ -227,6 +228,19 @@ class Injector:
 
         await asyncio.gather(*(one(rng.randrange(2**32)) for _ in range(8)))
         return "8 answers"
+
+    async def _remove_account(self, rng: random.Random, action: Action) -> str:
+        """A user goes who has an answer before their eyes, and others waiting behind it."""
+        user = await self._traffic.newcomer()
+        body: dict[str, Any] = {"model": "scripted", "input": "chunks=80 rate=20"}
+        body |= {"background": True, "conversation": user.conversation}
+        first = await self._traffic.send(user, body, 80, rng)
+        await self._traffic.send(user, body, 80, rng)
+        views = [device.views[first] for device in user.devices if first in device.views]
+        if not await until(lambda: any("w5" in view.folded for view in views), FOUND):
+            self._history.odd.append(f"nobody saw {first} begin")
+        await self._traffic.leave(user)
+        return user.id
 
 
 def _untap(link: Link, gate: CommitGate) -> None:

@@ -217,6 +217,11 @@ def shown_text_stands(history: History) -> Iterator[str]:
             yield f"{view.client} lost its place in {row.id}, though the log lost nothing"
 
 
+def removed_leave_nothing(history: History) -> Iterator[str]:
+    """Of a user whose account was removed there is nothing left, in store, log and keys."""
+    yield from history.left
+
+
 def returns_to_start(history: History) -> Iterator[str]:
     """Queues, connections and memory are in the end what they were."""
     start, end = history.start, history.end
@@ -252,6 +257,7 @@ INVARIANTS: tuple[Callable[[History], Iterator[str]], ...] = (
     conversation_in_order,
     cancelled_in_time,
     shown_text_stands,
+    removed_leave_nothing,
     returns_to_start,
     nothing_odd,
 )

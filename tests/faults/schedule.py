@@ -31,6 +31,7 @@ OTHER_FAULTS: Final = (
     "link_dribble",
     "ring_again",
     "cancel_race",
+    "remove_account",
 )
 FAULTS: Final = WORKER_FAULTS + OTHER_FAULTS
 
@@ -112,7 +113,14 @@ def _action(rng: random.Random, fault: str, calm: tuple[float, float]) -> Action
 SHORT: Final[dict[Kind, tuple[StoreKind, tuple[str, ...]]]] = {
     "redis": (
         "postgresql",
-        ("kill_before_token", "stop_mid_answer", "restart_redis", "ring_again", "link_stall"),
+        (
+            "kill_before_token",
+            "stop_mid_answer",
+            "restart_redis",
+            "ring_again",
+            "link_stall",
+            "remove_account",
+        ),
     ),
     "amqp": (
         "postgresql",
@@ -127,7 +135,7 @@ SHORT: Final[dict[Kind, tuple[StoreKind, tuple[str, ...]]]] = {
     ),
     "kafka": (
         "mariadb",
-        ("stop_before_token", "flushall", "restart_broker", "cancel_race"),
+        ("stop_before_token", "flushall", "restart_broker", "cancel_race", "remove_account"),
     ),
     "nats": (
         "postgresql",

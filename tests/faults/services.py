@@ -118,6 +118,12 @@ class Services:
                 await client.close()
         return 0
 
+    def logged(self, response_id: str) -> bool:
+        """Whether the event log holds anything of a response."""
+        servers = self.cluster.primaries if self.cluster else [self.redis]
+        pattern = f"*{{{response_id}}}*"
+        return any(server.cli("--scan", "--pattern", pattern) for server in servers)
+
     async def ring(self, response_ids: list[str]) -> None:
         """Deliver these once more, as a broker does that has lost count."""
         queue = await open_queue(self.broker.url, await self.deployment())

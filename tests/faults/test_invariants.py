@@ -177,6 +177,11 @@ def taken_back(history: History) -> None:
     history.rendered[0] = replace(history.rendered[0], restarts=1)
 
 
+def remembered(history: History) -> None:
+    history.removed.add(BEN)
+    history.left.append("responses holds 1 row of user_ben")
+
+
 def left_in_queue(history: History) -> None:
     history.end = Levels(3, 12, {})
 
@@ -210,6 +215,7 @@ BAD: Final[dict[str, tuple[Callable[[History], None], ...]]] = {
     "conversation_in_order": (forked, overtook),
     "cancelled_in_time": (dragged_on,),
     "shown_text_stands": (taken_back,),
+    "removed_leave_nothing": (remembered,),
     "returns_to_start": (left_in_queue, left_open, left_files, left_memory),
     "nothing_odd": (crashed,),
 }

@@ -15,6 +15,7 @@ from tests.faults.devices import BROKEN, Device, FeedDevice, StreamDevice
 from tests.faults.history import History, Reply, Sent
 
 USERS: Final = 10
+PASSWORD: Final = "correct horse battery"
 #: Of each user; one of all is slow.
 FEEDS, STREAMS = 3, 2
 #: Models with the number of words that each answers with. All together write some 300 words a
@@ -52,6 +53,8 @@ class Traffic:
         self._history = history
         self._seed = seed
         self.users: list[User] = []
+        #: Users whose accounts are removed, or are to be.
+        self.leavers: list[User] = []
         self._session: aiohttp.ClientSession | None = None
         self._senders: list[asyncio.Task[None]] = []
         self._later: set[asyncio.Task[None]] = set()
@@ -68,16 +71,41 @@ class Traffic:
         for number in range(users or USERS):
             user = await self._register(f"user-{number}")
             self.users.append(user)
-            for index in range(FEEDS + STREAMS):
-                await self._device(user, index, FeedDevice if index < FEEDS else StreamDevice)
+            await self._devices(user, feeds=FEEDS, streams=STREAMS)
+
+    async def newcomer(self) -> User:
+        """One more user, with three devices, who is not among those that everybody waits for."""
+        user = await self._register(f"newcomer-{len(self.leavers)}")
+        self.leavers.append(user)
+        await self._devices(user, feeds=2, streams=1)
+        return user
+
+    async def leave(self, user: User) -> None:
+        """Remove the account. A node that dies may have done so without saying it."""
+        assert self._session is not None
+        self._history.removed.add(user.id)
+        rng = random.Random(f"{self._seed}/{user.name}/leaves")
+        while True:
+            url = f"{self.address(rng)}/v1/me"
+            headers = {"authorization": f"Bearer {user.token}"}
+            with contextlib.suppress(*BROKEN):
+                body = {"password": PASSWORD}
+                async with self._session.delete(url, json=body, headers=headers) as answer:
+                    if answer.status in (204, 401):
+                        break
+            await asyncio.sleep(rng.uniform(0.05, 0.5))
 
     async def _register(self, name: str) -> User:
-        account = {"email": f"{name}@example.org", "password": "correct horse battery"}
+        account = {"email": f"{name}@example.org", "password": PASSWORD}
         made = await self._post("/auth/register", account, expect=201)
         user = User(name, made["user"]["id"], made["access_token"])
         talk = await self._post("/v1/conversations", {}, user)
         user.conversation = talk["id"]
         return user
+
+    async def _devices(self, user: User, *, feeds: int, streams: int) -> None:
+        for index in range(feeds + streams):
+            await self._device(user, index, FeedDevice if index < feeds else StreamDevice)
 
     async def _device(self, user: User, index: int, kind: type[Device]) -> None:
         name = f"{user.name}/{kind.__name__}-{index}"
@@ -124,7 +152,7 @@ class Traffic:
         for task in (*self._senders, *self._later):
             task.cancel()
         await asyncio.gather(*self._senders, *self._later, return_exceptions=True)
-        for user in self.users:
+        for user in (*self.users, *self.leavers):
             await asyncio.gather(*(device.stop() for device in user.devices))
         if self._session is not None:
             await self._session.close()
