@@ -14,10 +14,10 @@ import aiohttp
 from tests.faults.client import View
 from tests.faults.history import History, Reading, Rendered
 
-#: Seconds: for which a connection may last; before the next try; until an acknowledgement is
-#: given up; of silence after which a stream is taken for dead (the server shows a sign of life
-#: every 15).
-LIFE, PAUSE, ACK, SILENT = (0.5, 6.0), (0.02, 0.4), 3.0, 30.0
+#: Seconds: for which a connection may last; before the next one, at most, where the last was all
+#: right and after many that were not; until an acknowledgement is given up; of silence after which
+#: a stream is taken for dead (the server shows a sign of life every 15).
+LIFE, PAUSE, BACK_OFF, ACK, SILENT = (0.5, 6.0), 0.4, 4.0, 3.0, 30.0
 
 BROKEN = (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadError)
 
@@ -83,8 +83,10 @@ class Device(ABC):
     def _life(self) -> float | None:
         return self._rng.uniform(*LIFE) if self.leaves else None
 
-    async def _pause(self) -> None:
-        await asyncio.sleep(self._rng.uniform(*PAUSE))
+    async def _pause(self, failures: int) -> None:
+        """Before the next connection, after so many in a row that brought nothing."""
+        longest = min(BACK_OFF, PAUSE * 2**failures)
+        await asyncio.sleep(self._rng.uniform(0.0, longest))
 
     def _reading(self, response_id: str, after: int | None) -> Reading:
         reading = Reading(self.name, self.user, response_id, after)
@@ -118,11 +120,14 @@ class StreamDevice(Device):
         self._spawn(self._read(response_id, view))
 
     async def _read(self, response_id: str, view: View) -> None:
+        failures = 0
         while not view.ended:
+            held = view.last
             with contextlib.suppress(*BROKEN):
                 async with asyncio.timeout(self._life()):
                     await self._stream(response_id, view)
-            await self._pause()
+            failures = 0 if view.last != held else failures + 1
+            await self._pause(failures)
 
     async def _stream(self, response_id: str, view: View) -> None:
         assert self._session is not None
@@ -197,12 +202,14 @@ class FeedDevice(Device):
             self._spawn(self._subscribe(response_id, view))
 
     async def _live(self) -> None:
+        failures = 0
         while True:
             with contextlib.suppress(*BROKEN):
                 async with asyncio.timeout(self._life()):
                     await self._connection()
+            failures = failures + 1 if self._socket is None else 0
             self._socket = None
-            await self._pause()
+            await self._pause(failures)
 
     async def _connection(self) -> None:
         assert self._session is not None

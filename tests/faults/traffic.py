@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import aiohttp
 from tests.faults.cluster import Cluster
-from tests.faults.devices import BROKEN, Device, FeedDevice, StreamDevice
+from tests.faults.devices import BACK_OFF, BROKEN, Device, FeedDevice, StreamDevice
 from tests.faults.history import History, Reply, Sent
 
 USERS: Final = 10
@@ -234,6 +234,7 @@ class Traffic:
         if key:
             headers["idempotency-key"] = key
         rng = random.Random(f"{self._seed}/{path}/{key}")
+        longest = 0.5
         while True:
             url = self.address(rng) + path
             with contextlib.suppress(*BROKEN):
@@ -244,7 +245,8 @@ class Traffic:
                     if answer.status not in (429, 502, 503):
                         said = (await answer.text())[:200]
                         self._history.odd.append(f"POST {path} gives {answer.status}: {said}")
-            await asyncio.sleep(rng.uniform(0.05, 0.5))
+            await asyncio.sleep(rng.uniform(0.05, longest))
+            longest = min(BACK_OFF, 2 * longest)
 
     def _soon(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
