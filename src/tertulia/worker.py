@@ -38,6 +38,8 @@ class Worker:
         self._turns: set[asyncio.Task[None]] = set()
         self._after: set[asyncio.Task[object]] = set()
         self._listeners: list[asyncio.Task[None]] = []
+        #: Slots that doorbells are taken for; none once it was told to stop.
+        self._offered = 0
         self._loops: list[asyncio.Task[None]] = []
         #: Tells the other nodes that this worker is there.
         self._enlisting: asyncio.Task[None] | None = None
@@ -66,7 +68,8 @@ class Worker:
 
     def start(self) -> None:
         """Begin listening, renewing and sweeping."""
-        SLOTS.inc(by=self._parts.limits.capacity)
+        self._offered = self._parts.limits.capacity
+        SLOTS.inc(by=self._offered)
         timing = self._parts.timing
         # Not so many that they held all slots: what is not rung for needs one, too.
         count = max(1, min(LISTENERS, self._parts.limits.capacity // 4))
@@ -88,8 +91,8 @@ class Worker:
 
     async def stop(self) -> None:
         """Stop listening, let attempts finish within the grace time, hand the others over."""
-        if self._listeners:
-            SLOTS.dec(by=self._parts.limits.capacity)
+        SLOTS.dec(by=self._offered)
+        self._offered = 0
         for listener in self._listeners:
             listener.cancel()
         if self._enlisting is not None:

@@ -63,6 +63,18 @@ async def test_switched_off_there_is_nothing(serve: Serve) -> None:
     error_of(await (await served.client()).get("/metrics"), 404)
 
 
+async def test_a_worker_takes_its_slots_back_once(tmp_path: Path) -> None:
+    """Though it is told to stop when the process drains, and again when it ends."""
+    before = SLOTS.value()
+    async with live(tmp_path) as server:
+        assert SLOTS.value() == before + 512
+        worker = server.node.worker
+        assert worker is not None
+        await worker.stop()
+        assert SLOTS.value() == before
+    assert SLOTS.value() == before
+
+
 async def test_a_turn_shows_in_the_numbers(tmp_path: Path) -> None:
     async with live(tmp_path) as server:
         client = await server.client()
