@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
+from tertulia import telemetry
 from tertulia.accounts import AccountService
 from tertulia.adapters.cache.limiter import MemoryLimiter
 from tertulia.adapters.embedding.catalog import NAMES, minilm_weights
@@ -57,6 +58,7 @@ def delete_user(settings: Settings, email: str) -> bool:
             await remover.finish(user_id)
             return True
 
+    telemetry.configure(level=settings.log_level, form=settings.log_format)
     return asyncio.run(run())
 
 

@@ -23,6 +23,7 @@ from tertulia.errors import (
     InvalidInput,
     NotFound,
     TertuliaError,
+    Unauthorized,
     Unavailable,
     Unprocessable,
 )
@@ -114,6 +115,9 @@ def error_object(error: TertuliaError) -> dict[str, Any]:
 
 
 def error_reply(error: TertuliaError) -> Response:
+    if error.code == "user_erased":
+        # Removed since this request came in; all later ones are answered like this.
+        error = Unauthorized("This account was deleted.", code="session_ended")
     headers: dict[str, str] = {}
     if error.status in {429, 503} or error.retry_after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after or 1.0)))

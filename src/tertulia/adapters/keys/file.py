@@ -36,8 +36,8 @@ _ANY: Final = Statement(text("SELECT 1 FROM keys LIMIT 1"))
 
 
 class FileKeys(WrappedKeys):
-    """`Keys` over a folder of two files. ``trusted_seconds``: see `wrapped`; for ever where one
-    process serves."""
+    """`Keys` over a folder of two files. ``trusted_seconds``: see `wrapped`; for ever where
+    nobody else has the folder."""
 
     def __init__(self, folder: Path, *, trusted_seconds: float = math.inf) -> None:
         self.name = f"the folder {folder}"

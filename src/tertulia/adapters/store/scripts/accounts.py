@@ -131,7 +131,7 @@ def create_user(
 def user(*, sealer: Sealer) -> Script[User]:
     rows = yield _USER, {"id": sealer.user_id}
     if not rows:
-        raise NotFound(f"There is no user {sealer.user_id}.")
+        raise NotFound(f"There is no user {sealer.user_id}.", code="user_erased")
     return open_user(rows[0], sealer)
 
 
@@ -156,7 +156,7 @@ def set_password(
 
 def _lock_user(user_id: str) -> Script[None]:
     if not (yield _LOCK_USER, {"id": user_id}):
-        raise NotFound(f"There is no user {user_id}.")
+        raise NotFound(f"There is no user {user_id}.", code="user_erased")
 
 
 def set_profile(

@@ -34,7 +34,7 @@ def epoch(fresh: str) -> Script[str]:
 def offset(user_id: str) -> Script[int]:
     rows = yield _OFFSET, {"user_id": user_id}
     if not rows:
-        raise NotFound(f"There is no user {user_id}.")
+        raise NotFound(f"There is no user {user_id}.", code="user_erased")
     return int(rows[0][0])
 
 

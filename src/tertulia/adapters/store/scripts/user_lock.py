@@ -95,6 +95,6 @@ def lock_user(sealer: Sealer) -> Script[UserLock]:
     """Raises `NotFound` for an unknown user."""
     rows = yield _LOCK, {"id": sealer.user_id}
     if not rows:
-        raise NotFound(f"There is no user {sealer.user_id}.")
+        raise NotFound(f"There is no user {sealer.user_id}.", code="user_erased")
     offset, responses = rows[0]
     return UserLock(sealer, offset, responses)
