@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 
@@ -199,3 +200,38 @@ async def test_sweeps_and_purges_go_past_what_is_left(rig: Rig) -> None:
     assert "conversations" not in await rig.owned(BEN)
     await finish(rig, ANN)
     assert await rig.owned(ANN) == {}
+
+
+async def test_whoever_writes_meanwhile_leaves_nothing(rig: Rig) -> None:
+    """Turns, titles, files and sign-ins of the user's, all at once with the removal."""
+
+    async def turns() -> None:
+        for _ in range(5):
+            talk = await rig.talk()
+            response = (await rig.submit(conversation=talk.id)).response
+            claimed = await rig.store.claim(response.id, "worker_1", 30.0)
+            if claimed is not None:
+                await rig.end(claimed.response)
+            await rig.store.update_conversation(ANN, talk.id, title="Named")
+
+    async def uploads() -> None:
+        for _ in range(5):
+            await upload(rig, ANN)
+
+    async def sign_ins(first: int) -> None:
+        for n in range(first, first + 5):
+            await rig.store.create_login(Login(f"login_{n}", ANN, 1.0, 9e9, b"%032d" % n))
+
+    async def removal() -> None:
+        # When some have written, and others are about to.
+        await asyncio.gather(*(rig.owned(ANN) for _ in range(10)))
+        await rig.store.begin_removal(ANN)
+
+    work = (turns(), turns(), uploads(), sign_ins(0), sign_ins(5), removal())
+    ends = await asyncio.gather(*work, return_exceptions=True)
+    refused = [end for end in ends if end is not None]
+    assert refused
+    assert all(isinstance(end, NotFound | Fenced) for end in refused), refused
+    await finish(rig, ANN)
+    assert await rig.owned(ANN) == {}
+    assert not await rig.store.removals()
