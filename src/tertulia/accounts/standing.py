@@ -55,6 +55,7 @@ class Standing:
         self._doubted.append(principal)
         if self._asking is None:
             self._asking = asyncio.create_task(self._ask())
+            self._asking.add_done_callback(_taken_note_of)
         # Shielded, since others wait for it too.
         if principal not in await asyncio.shield(self._asking):
             raise _revoked()
@@ -117,6 +118,12 @@ class Standing:
         if len(self._found) > _REMEMBERED:
             self._found.popitem(last=False)
         return principal
+
+
+def _taken_note_of(asking: asyncio.Task[set[Principal]]) -> None:
+    """All who wait for it may leave; then nobody else asks whether it failed."""
+    if not asking.cancelled():
+        asking.exception()
 
 
 def _revoked() -> Unauthorized:

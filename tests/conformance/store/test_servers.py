@@ -239,12 +239,29 @@ async def test_behind_a_pooler_no_statement_is_kept(postgres_url: str, tmp_path:
         assert (await rig.store.get(ANN, answer.id)).response == answer
 
 
-async def test_what_nobody_waits_for_is_done_all_the_same(engine: ServerEngine) -> None:
+async def test_a_change_that_nobody_waits_for_is_made_all_the_same(engine: ServerEngine) -> None:
     told = asyncio.Event()
     future = engine.write(lambda: _locking(ANN), on_commit=lambda _: told.set())
     future.cancel()
     async with asyncio.timeout(20):
         await told.wait()
+
+
+async def test_a_read_that_nobody_waits_for_is_left_undone(engine: ServerEngine) -> None:
+    runs: list[str] = []
+
+    def reading(user_id: str) -> Script[Rows]:
+        runs.append(user_id)
+        return (yield _SLEEPY, {"id": user_id})
+
+    # There is one connection to read on.
+    session = await engine._readers.take()
+    left, kept = engine.read(lambda: reading(ANN)), engine.read(lambda: reading(BEN))
+    await asyncio.sleep(0)
+    left.cancel()
+    engine._readers.give(session)
+    assert len(await kept) == 1
+    assert runs == [BEN]
 
 
 async def test_closing_finishes_what_was_begun(server_url: str, tmp_path: Path) -> None:

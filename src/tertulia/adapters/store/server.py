@@ -96,11 +96,12 @@ class ServerEngine:
     ) -> asyncio.Future[T]:
         # A server holds nobody up, and tells of each commit as it comes.
         del overtakes, heavy
-        return self._put(self._write(make, durable, on_commit))
+        return self._put(lambda _: self._write(make, durable, on_commit))
 
     def read(self, make: Callable[[], Script[T]], *, heavy: bool = False) -> asyncio.Future[T]:
         del heavy
-        return self._put(self._repeat(self._readers, partial(self._snapshot, make)))
+        snapshot = partial(self._snapshot, make)
+        return self._put(lambda asked: self._repeat(self._readers, snapshot, asked))
 
     async def ping(self) -> None:
         if not self._open:
@@ -121,15 +122,16 @@ class ServerEngine:
 
     # --- one piece of work ---------------------------------------------------------------------
 
-    def _put(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+    def _put(
+        self, work: Callable[[asyncio.Future[T]], Coroutine[Any, Any, T]]
+    ) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         if not self._open:
-            work.close()
             future.set_exception(Unavailable("the store is closed"))
             return future
         # Its own task: it is done whether or not anybody waits for the future any longer.
-        task = loop.create_task(_settle(work, future))
+        task = loop.create_task(_settle(work(future), future))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return future
@@ -165,11 +167,21 @@ class ServerEngine:
                 )
         return value
 
-    async def _repeat(self, pool: Pool[Session], once: Callable[[Session], Awaitable[T]]) -> T:
-        """Do it until it is done, or has failed for good. Driver errors end here."""
+    async def _repeat(
+        self,
+        pool: Pool[Session],
+        once: Callable[[Session], Awaitable[T]],
+        asked: asyncio.Future[T] | None = None,
+    ) -> T:
+        """Do it until it is done, or has failed for good. Driver errors end here. ``asked``: who
+        waits for it; when they have left, what has not begun is left undone."""
         again = lost = 0
         while True:
             session = await self._take(pool)
+            if asked is not None and asked.cancelled():
+                # What others wait for is not to stand behind it.
+                pool.give(session)
+                raise Unavailable("nobody waits for this any more")
             try:
                 async with asyncio.timeout(self._transaction_seconds):
                     value = await once(session)
