@@ -18,13 +18,13 @@ async def test_it_ends_incomplete_and_in_one_attempt(
 ) -> None:
     keys = FileKeys(tmp_path / "keys")
     await keys.start()
-    options = Options(prefix=tmp_path.name, max_bytes=4_000)
+    options = Options(prefix=tmp_path.name, max_bytes=30_000)
     log = await open_redis_log(redis_server.url, keys, AesGcmCipher(), options)
     async with open_house(tmp_path, one_file=False) as opened:
         house = opened.with_(log=log)
         worker = house.work()
         try:
-            response = await house.say("chunks=3000")
+            response = await house.say("chunks=20000")
             frames = await house.read(response.id)
             stored = await house.node(response.id)
         finally:
@@ -37,7 +37,7 @@ async def test_it_ends_incomplete_and_in_one_attempt(
     shown.extend(frames)
     (text,) = [item.text for item in stored.output if hasattr(item, "text")]
     assert [item.text for item in shown.output() if hasattr(item, "text")] == [text]
-    assert " ".join(f"w{n}" for n in range(3000)).startswith(text)
+    assert " ".join(f"w{n}" for n in range(20_000)).startswith(text)
     assert len(text) > 100
     numbers = [frame.sequence_number for frame in frames]
     assert numbers == list(range(len(frames)))
