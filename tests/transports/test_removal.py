@@ -17,6 +17,7 @@ from tests.support.talk import talk
 from tests.transports.conftest import Serve
 
 from tertulia.accounts.throttle import PER_ACCOUNT
+from tertulia.turns.remove import Remover
 
 RIGHT = {"password": PASSWORD}
 RUNNING = {"model": "scripted", "input": "chunks=50 hang at 5"}
@@ -160,3 +161,39 @@ async def test_a_client_that_waits_for_the_whole_answer_is_told(start: Start) ->
         await other.get("/v1/me")
     assert (await delete(other)).status_code == 204
     assert (await waiting).status_code in {401, 404}
+
+
+async def test_a_feed_of_server_sent_events_is_closed(start: Start) -> None:
+    server = await start(auth=True)
+    client = await server.client(await server.register("ann@example.org"))
+    async with client.stream("GET", "/v1/feed") as answer:
+        lines = answer.aiter_lines()
+        async for line in lines:
+            if line == "event: hello":
+                break
+        assert (await delete(client)).status_code == 204
+        rest = [line async for line in lines]
+    assert json.loads(rest[rest.index("event: close") + 1].removeprefix("data: ")) == {
+        "type": "close",
+        "code": 4001,
+    }
+
+
+async def test_a_node_that_has_not_heard_of_it_finds_out(start: Start) -> None:
+    server = await start(auth=True)
+    token = await server.register("ann@example.org")
+    client = await server.client(token)
+    user_id = (await client.get("/v1/me")).json()["id"]
+    parts = server.node.services.parts
+    await Remover(parts.store, parts.log, None).begin(user_id)
+    for refused in (
+        await client.get("/v1/me"),
+        await client.post("/v1/conversations", json={}),
+        await client.post("/v1/responses", json=RUNNING),
+        await client.post("/v1/keys", json={"name": "late"}),
+        await delete(client),
+    ):
+        assert error_of(refused, 401)["code"] == "session_ended"
+    socket = await server.socket()
+    await socket.send(type="auth", token=token)
+    assert await socket.code() == 4001
