@@ -63,7 +63,12 @@ async def test_waiting_for_a_model_can_be_cancelled(house: House) -> None:
     assert (node.response.status, node.output) == ("cancelled", ())
 
 
-async def test_an_attempt_that_lost_its_lease_touches_nothing_more(house: House) -> None:
+@pytest.mark.parametrize("rounds", [0, 1])
+async def test_an_attempt_that_lost_its_lease_touches_nothing_more(
+    house: House, rounds: int
+) -> None:
+    """Also when it learns of it a round of the event loop after it was stopped for something
+    else, which it has not come to notice."""
     response = await house.say("go", model="scripted-1000x100")
     claimed = await house.parts.store.claim(response.id, "worker_x", 2.0)
     assert claimed is not None
@@ -71,6 +76,8 @@ async def test_an_attempt_that_lost_its_lease_touches_nothing_more(house: House)
     running = asyncio.create_task(attempt.run())
     await some_words(house, response.id)
     attempt.stop(Stop.CANCELLED)
+    for _ in range(rounds):
+        await asyncio.sleep(0)
     attempt.stop(Stop.LOST)
     assert await running is None
     assert (await house.node(response.id)).response.status == "in_progress"

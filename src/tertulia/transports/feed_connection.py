@@ -155,7 +155,8 @@ class Connection:
             await self._socket.close(self._over, within=self._settings.slow_seconds)
 
     def _interrupt(self) -> None:
-        if self._scope is not None:
+        # One that is over and not yet left is not to be ended again.
+        if self._scope is not None and not self._scope.expired():
             self._scope.reschedule(self._loop.time())
 
     async def _greet(self, feed: UserFeed, known: FeedPosition | None) -> None:

@@ -77,7 +77,8 @@ class Attempt:
         """End the attempt soon. A lost lease overrules every other reason."""
         if self._stop is None or why is Stop.LOST:
             self._stop = why
-        if self._scope is not None:
+        # One that is over and not yet left is not to be ended again.
+        if self._scope is not None and not self._scope.expired():
             self._scope.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> FinishedResponse | None:
