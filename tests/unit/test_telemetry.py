@@ -7,6 +7,7 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -155,6 +156,27 @@ async def test_tasks_that_nobody_awaits(log: io.StringIO) -> None:
     assert first["problem"] == "Task exception was never retrieved"
     assert first["fault"][0] == "tertulia.errors.NotFound(not_here)"
     assert "fault" not in second
+
+
+async def test_a_callback_that_fails_is_named_without_what_it_was_called_with(
+    log: io.StringIO,
+) -> None:
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    telemetry.watch_loop(loop)
+
+    def fails(_text: str) -> None:
+        raise fault()
+
+    try:
+        loop.call_soon(fails, CANARY)
+        loop.call_soon(partial(fails, CANARY))
+        await asyncio.sleep(0)
+    finally:
+        loop.set_exception_handler(before)
+    assert CANARY not in log.getvalue()
+    assert all(line["problem"].startswith("Exception in callback") for line in lines(log))
+    assert len(lines(log)) == 2
 
 
 def test_what_nobody_caught(log: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:

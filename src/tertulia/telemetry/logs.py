@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import sys
 import threading
 import traceback
@@ -85,12 +86,18 @@ def configure(
     sys.unraisablehook = _unraisable
 
 
+#: Where a message begins to quote a value.
+_QUOTED = re.compile(r"[(<\[{'\"]")
+
+
 def watch_loop(loop: asyncio.AbstractEventLoop) -> None:
     """Log what nobody awaited by type and stack; asyncio's own line quotes the exception."""
 
     def failed(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         fault = context.get("exception")
-        _log.error("unawaited failure", problem=context.get("message"), exc_info=fault)
+        # Of a callback it goes on with what that was called with.
+        problem = _QUOTED.split(str(context.get("message")), maxsplit=1)[0].rstrip()
+        _log.error("unawaited failure", problem=problem, exc_info=fault)
 
     loop.set_exception_handler(failed)
 
