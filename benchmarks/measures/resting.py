@@ -38,9 +38,10 @@ def idle(bench: Bench, scale: Scale, system: System) -> Figures:
     devices are to fall into it."""
     with stage(bench, system, (1, 0)) as on:
         # The first devices bring in what all of them share.
-        _held(on, max(scale.idle // 50, 1))
+        tokens = list(on.server.tokens[: scale.users])
+        _held(on, tokens, max(scale.idle // 50, 1))
         before = on.server.process.rss()
-        memory, cpu, errors = _held(on, scale.idle, scale.idle_calm, scale.idle_seconds)
+        memory, cpu, errors = _held(on, tokens, scale.idle, scale.idle_calm, scale.idle_seconds)
     return {
         "kilobytes": (memory - before) / scale.idle / 1000,
         "cpu_percent": 100 * cpu,
@@ -49,7 +50,7 @@ def idle(bench: Bench, scale: Scale, system: System) -> Figures:
 
 
 def _held(
-    on: Stage, connections: int, calm: float = 0.0, seconds: float = 0.0
+    on: Stage, tokens: list[str], connections: int, calm: float = 0.0, seconds: float = 0.0
 ) -> tuple[int, float, int]:
     """Memory (bytes) and share of a core while so many devices are connected, and how many of
     them were lost."""
@@ -58,7 +59,7 @@ def _held(
         system=server.system,
         host=HOST,
         port=server.port,
-        tokens=list(server.tokens),
+        tokens=tokens,
         connections=connections,
     )
     with Client(job, server.folder) as client:
