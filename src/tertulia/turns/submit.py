@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -57,12 +58,16 @@ async def submit(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
         user=principal.user_id,
         replayed=submitted.replayed,
     )
-    await ring(parts, submitted.admitted)
+    if submitted.replayed or submitted.logged:
+        await ring(parts, submitted.admitted)
+    else:
+        # Two systems: neither has to wait for the other.
+        await asyncio.gather(_open_log(parts, submitted), ring(parts, submitted.admitted))
     return submitted
 
 
 async def _accept(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
-    """Durable, with its log opened, but not rung for."""
+    """Durable, but not rung for."""
     model = parts.models.get(ask.request.model or None, admin=principal.admin)
     items = await resolve(parts.store, principal.user_id, ask.input)
     _check(ask, items, model)
@@ -95,8 +100,6 @@ async def _accept(parts: Parts, principal: Principal, ask: Ask) -> Submitted:
         error = await past_too_long(parts, principal, ask, items, model)
         submission = replace(submission, room=None, mistake=error)
         submitted = await parts.store.submit(submission, parts.bounds)
-    if not submitted.replayed and not submitted.logged:
-        await _open_log(parts, submitted)
     return submitted
 
 
