@@ -133,9 +133,9 @@ class Node(Server):
             except ValueError:
                 # Not one of our lines: what Python itself says when something is amiss.
                 entry = {"event": line, "level": "error"}
-            # It tells of each connection that a drain has cut off.
-            drained = entry.get("logger") == "uvicorn.error"
-            if entry.get("level") in ("error", "critical") and not drained:
+            # Of a node that was asked to end, on a machine too busy for its connections to do so.
+            late = str(entry.get("event")).startswith("Cancel %s running task(s)")
+            if entry.get("level") in ("error", "critical") and not late:
                 found.append(f"{self.name} says: {json.dumps(entry)[:400]}")
         return found
 
