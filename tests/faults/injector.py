@@ -26,7 +26,7 @@ PROBES: Final = {
 #: Words that must be written before an answer is in its middle.
 MIDDLE: Final = 8
 #: Seconds in which a moment has to come: its user may have others waiting before it.
-FOUND: Final = 45.0
+FOUND: Final = 90.0
 #: Bytes a second of a link that dribbles.
 DRIBBLE: Final = 4000.0
 
