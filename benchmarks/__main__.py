@@ -34,8 +34,13 @@ def arguments() -> argparse.ArgumentParser:
         action="store_true",
         help="Of API nodes and workers over PostgreSQL, Redis and RabbitMQ.",
     )
+    names = ", ".join(measure.name for measure in MEASURES)
     parser.add_argument(
-        "--only", action="append", metavar="MEASURE", help="This measure; may be repeated."
+        "--only",
+        action="append",
+        metavar="MEASURE",
+        help=f"This measure; may be repeated: {names}. With --cluster others, which any wrong name "
+        "lists.",
     )
     parser.add_argument(
         "--skip", action="append", metavar="MEASURE", default=[], help="All but this measure."
@@ -69,6 +74,8 @@ def main(words: Sequence[str]) -> None:
     chosen = _chosen(parser, given)
     if given.write_docs and (given.only or given.source or given.set):
         parser.error("the documentation is for all measures of this checkout as shipped")
+    if given.write_docs and given.cluster and given.profile:
+        parser.error("the profile of a cluster is printed, and stands on no page")
     command = shlex.join(["python", "-m", "benchmarks", *words])
     scale = Scale()
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -139,7 +146,7 @@ def _profile(bench: Bench, scale: Scale, *, cluster: bool, write: bool) -> None:
         print(
             f"\n{texts[-1]}\n{file}: open it at speedscope.app, or with any tool for folded stacks"
         )
-    if write and not cluster:
+    if write:
         report.put_between(PAGE, "profile", texts[0])
 
 
