@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from benchmarks.dialect import System
-from benchmarks.jobs import Resume
+from benchmarks.jobs import Result, Resume
 from benchmarks.measures import fair
-from benchmarks.measures.base import Figures, Measure, Row, Scale, stage
+from benchmarks.measures.base import Figures, Measure, Row, Scale, Stage, stage
 from benchmarks.measures.resting import idle
 from benchmarks.measures.turns import loop
 from benchmarks.measures.volume import MEASURE
@@ -78,24 +78,11 @@ def thousand(bench: Bench, scale: Scale, system: System) -> Figures:
 def resume(bench: Bench, scale: Scale, system: System) -> Figures:
     """Each stream is gone on with at the other of two API nodes."""
     with stage(bench, system, (scale.chunks, scale.rate), nodes=2) as on:
-        server = on.server
-        job = Resume(
-            host=HOST,
-            ports=list(server.ports),
-            tokens=list(server.tokens),
-            users=scale.hundred,
-            chunks=scale.chunks,
-            rate=scale.rate,
-            ramp=scale.ramp,
-            most=scale.breaks,
-            away=scale.away,
-            seed=_SEED,
-        )
-        with Client(job, server.folder) as client:
-            client.say("go")
-            result = client.result()
+        # As above: connections are made, statements prepared.
+        _resumed(on, scale, scale.few)
+        result = _resumed(on, scale, scale.hundred)
     for kind, count in result.failures.items():
-        print(f"    {server.system}: {count} × {kind}")
+        print(f"    {system}: {count} × {kind}")
     return {
         "turns": result.turns,
         "errors": result.errors,
@@ -103,6 +90,25 @@ def resume(bench: Bench, scale: Scale, system: System) -> Figures:
         "resume_p50_ms": result.resume_p50_ms,
         "resume_p99_ms": result.resume_p99_ms,
     }
+
+
+def _resumed(on: Stage, scale: Scale, users: int) -> Result:
+    server = on.server
+    job = Resume(
+        host=HOST,
+        ports=list(server.ports),
+        tokens=list(server.tokens),
+        users=users,
+        chunks=scale.chunks,
+        rate=scale.rate,
+        ramp=scale.ramp * users / scale.hundred,
+        most=scale.breaks,
+        away=scale.away,
+        seed=_SEED,
+    )
+    with Client(job, server.folder) as client:
+        client.say("go")
+        return client.result()
 
 
 MEASURES = (
