@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import signal
 import sys
 import tempfile
 import time
@@ -151,4 +152,6 @@ def _profile(bench: Bench, scale: Scale, *, cluster: bool, write: bool) -> None:
 
 
 if __name__ == "__main__":
+    # As Ctrl-C does: what was started is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     main(sys.argv[1:])
