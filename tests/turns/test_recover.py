@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.turns.house import House, folded
 
+from tertulia.domain.event import opening_frames
 from tertulia.domain.frame import Frame
 from tertulia.errors import NotFound, PositionLost, Unavailable
 from tertulia.ports.eventlog import Appended
@@ -280,6 +281,24 @@ async def test_opening_frames_are_the_submitters_or_the_workers(house: House) ->
     frames = await house.read(response.id)
     await worker.stop()
     assert [f.sequence_number for f in frames][:3] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("after", [None, 0])
+async def test_the_end_of_a_log_whose_middle_was_lost(house: House, after: int | None) -> None:
+    """What its submitter could not append nobody makes up for when no worker has come."""
+    log = Faltering(house.parts.log, down=True)
+    response = await house.with_(log=log).say("echo: hello")
+    user_id = house.user.user_id
+    await house.parts.log.open(user_id, response.id, 1)
+    if after is not None:
+        await house.parts.log.append(user_id, response.id, 1, opening_frames(response)[:1])
+    await cancel(house.parts, user_id, response.id)
+    try:
+        frames = await house.read(response.id, after)
+    except PositionLost:
+        assert after is not None, "who holds nothing has lost nothing"
+    else:
+        assert frames[-1].terminal
 
 
 async def test_a_foreign_response_is_unknown(house: House) -> None:

@@ -23,6 +23,9 @@ from tertulia.ports.turns import Node
 from tertulia.telemetry.instruments import STREAMS
 from tertulia.turns.parts import Parts
 
+#: Looks at a terminal row, one after each silence, within which its log has to give the end.
+MENDED_WITHIN = 3
+
 
 class Follower:
     """A place in one response's stream.
@@ -47,6 +50,8 @@ class Follower:
         self._loop = asyncio.get_running_loop()
         self._stirred = 0.0
         self._due = False
+        #: How often the end of a response that has ended was looked for in vain.
+        self._unmended = 0
         self._counted = False
         #: Number of the last frame given out.
         self.position: int | None = None
@@ -145,18 +150,21 @@ class Follower:
         if self.position == node.response.last_sequence_number:
             self.ended = True
             return ()
-        if not self._subscription.exists:
-            if self.position is not None:
-                raise PositionLost(
-                    "the stream of this response is no longer kept: retrieve the response",
-                    param="starting_after",
-                )
-            return rebuilt(node)
-        await ensure_terminal_frame(self._parts, node)
-        with suppress(Unavailable):
-            await self._subscription.fill()
-            return self._subscription.take()
-        return ()
+        if self._subscription.exists and self._unmended < MENDED_WITHIN:
+            await ensure_terminal_frame(self._parts, node)
+            frames: Sequence[Frame] = ()
+            with suppress(Unavailable):
+                await self._subscription.fill()
+                frames = self._subscription.take()
+            self._unmended = 0 if frames else self._unmended + 1
+            return frames
+        # The log is gone, or lacks more than its end, which nobody is there to write any more.
+        if self.position is not None:
+            raise PositionLost(
+                "the stream of this response is no longer kept: retrieve the response",
+                param="starting_after",
+            )
+        return rebuilt(node)
 
     async def _look_ahead(self, node: Node) -> None:
         with suppress(Unavailable):
