@@ -7,7 +7,9 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,6 +137,15 @@ def test_uvicorn_logs_through_us_and_no_access_lines(log: io.StringIO) -> None:
     (line,) = lines(log)
     assert line["logger"] == "uvicorn.error"
     assert line["fault"][0] == "tertulia.errors.NotFound(not_here)"
+
+
+def test_lines_that_cannot_be_written_cost_nobody_anything() -> None:
+    with quiet_again(), Path("/dev/full").open("w") as full:
+        telemetry.configure(stream=full, form="json")
+        structlog.get_logger("test").info("lost", response_id="resp_1")
+        logging.getLogger("library").warning("lost %s", 1)
+        with suppress(OSError):
+            full.close()
 
 
 async def test_tasks_that_nobody_awaits(log: io.StringIO) -> None:

@@ -19,9 +19,10 @@ import sys
 import threading
 import traceback
 from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
 
 import msgspec
 import structlog
@@ -54,7 +55,7 @@ def configure(
 ) -> None:
     """Send all logs of this process to ``stream`` (standard error when None). ``lasting``: this
     is not called again, so that loggers need not ask at each line how they are set up."""
-    out = stream or sys.stderr
+    out = _Steady(stream or sys.stderr)
     console = form == "console" or (form == "auto" and out.isatty())
     shared: list[structlog.typing.Processor] = [
         _of_the_request,
@@ -68,7 +69,7 @@ def configure(
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, out)),
         cache_logger_on_first_use=lasting,
     )
     handler = logging.StreamHandler(out)
@@ -84,6 +85,24 @@ def configure(
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
     sys.unraisablehook = _unraisable
+
+
+class _Steady:
+    """Where lines go. What cannot be written, say for want of room on the disk, is lost: a line is
+    no reason to fail a request."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.isatty = stream.isatty
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 #: Where a message begins to quote a value.
