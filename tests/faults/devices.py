@@ -96,7 +96,13 @@ class Device(ABC):
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None:
+            self._history.odd.append(f"{self.name} could not go on: {fault!r}")
 
 
 def noted(reading: Reading | None, event: dict[str, Any]) -> None:
@@ -147,6 +153,8 @@ class StreamDevice(Device):
             async for line in answer.content:
                 if not line.startswith(b"data: {"):
                     continue
+                if not line.endswith(b"\n"):
+                    return  # the connection broke in the middle of it
                 event = json.loads(line[6:])
                 noted(reading, event)
                 if event["type"] == "error":
