@@ -17,11 +17,13 @@ def _steady() -> float:
 
 
 class ServerClock:
-    """Unix seconds of the server, right to half the time that asking for it took."""
+    """Unix seconds of the server, right to half the time that asking for it took, the best time
+    that it was asked."""
 
     def __init__(self) -> None:
-        #: The server's time less that of `_steady`.
+        #: The server's time less that of `_steady`, and how far off that may be.
         self._ahead: float | None = None
+        self._within = 0.0
 
     @staticmethod
     def begin() -> float:
@@ -29,8 +31,13 @@ class ServerClock:
         return _steady()
 
     def told(self, seconds: float, begun: float) -> None:
-        """To be called as soon as it has answered."""
-        self._ahead = seconds - (begun + _steady()) / 2
+        """To be called as soon as it has answered. An answer that took long, perhaps since this
+        process was stopped meanwhile, changes nothing that it does not contradict."""
+        ended = _steady()
+        ahead, within = seconds - (begun + ended) / 2, (ended - begun) / 2
+        known = self._ahead
+        if known is None or within <= self._within or abs(ahead - known) > within + self._within:
+            self._ahead, self._within = ahead, within
 
     def __call__(self) -> float:
         if self._ahead is None:
