@@ -166,7 +166,7 @@ def forked(history: History) -> None:
 
 
 def overtook(history: History) -> None:
-    put(history, row(2, admitted_at=104.0))
+    put(history, row(2, admitted_at=102.0))
 
 
 def dragged_on(history: History) -> None:
