@@ -133,11 +133,17 @@ class Node(Server):
             except ValueError:
                 # Not one of our lines: what Python itself says when something is amiss.
                 entry = {"event": line, "level": "error"}
-            # Of a node that was asked to end, on a machine too busy for its connections to do so.
-            late = str(entry.get("event")).startswith("Cancel %s running task(s)")
-            if entry.get("level") in ("error", "critical") and not late:
+            if entry.get("level") in ("error", "critical") and not _is_late(entry):
                 found.append(f"{self.name} says: {json.dumps(entry)[:400]}")
         return found
+
+
+def _is_late(entry: dict[str, Any]) -> bool:
+    """What a node writes that was asked to end, on a machine too busy for its connections to take
+    their leave in time."""
+    told = str(entry.get("event")).startswith("Cancel %s running task(s)")
+    cut = "CancelledError" in str(entry.get("fault"))
+    return entry.get("logger") == "uvicorn.error" and (told or cut)
 
 
 @dataclass
