@@ -84,7 +84,7 @@ class Channels:
         self._confirmed.discard(channel)
         for done in self._waiting.pop(channel, ()):
             if not done.done():
-                done.set_exception(self._unavailable())
+                self._refuse(done)
         if listener is not None:
             listener.drop(channel)
 
@@ -118,7 +118,7 @@ class Channels:
         for channel in listener.wanted:
             for done in self._waiting.pop(channel, ()):
                 if not done.done():
-                    done.set_exception(self._unavailable())
+                    self._refuse(done)
         self._servers.look_soon()
 
     def misplaced(self) -> None:
@@ -153,6 +153,10 @@ class Channels:
             if not listener.wanted:
                 del self._listeners[place]
                 listener.close()
+
+    def _refuse(self, done: asyncio.Future[None]) -> None:
+        done.set_exception(self._unavailable())
+        done.exception()  # who waited may be leaving just now, and then nobody else asks
 
     def _unavailable(self) -> Unavailable:
         return Unavailable(f"{self._servers.address.setting}: Redis cannot be listened to now")

@@ -75,7 +75,8 @@ class Wire(asyncio.Protocol):
         return self._transport is None or self._transport.is_closing()
 
     def write(self, packed: bytes) -> None:
-        if self._transport is not None:
+        """Of one that is broken ``lost`` tells, which may not have been called yet."""
+        if self._transport is not None and not self.closed:
             self._transport.write(packed)
 
     def abort(self) -> None:
