@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from tests.e2e.server import Server, free_port
-from tests.support.services.process import Service, program
+from tests.e2e.server import Server
+from tests.support.services.process import Service, free_port, program
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 PER_ADDRESS = 40

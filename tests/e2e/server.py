@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.support.services.process import free_port
 
 READY = "Tertulia is ready: "
 #: Leases short enough for a test; every other setting is as shipped.
@@ -27,13 +27,6 @@ QUICK = {
     "TERTULIA_TURNS__GRACE_SECONDS": "1",
     "TERTULIA_LOG_FORMAT": "json",
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Server:

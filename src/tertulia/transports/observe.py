@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -128,10 +129,12 @@ def _add_headers(message: Message, request_id: str) -> None:
 
 
 async def _take_leave(scope: Scope, receive: Receive, answer: _Answer) -> None:
-    if answer.status is None:
-        await error_reply(stopping())(scope, receive, answer)
-    else:
-        await answer({"type": "http.response.body", "body": b""})
+    # What the server raises when the client is gone, or had it all already.
+    with suppress(RuntimeError, OSError):
+        if answer.status is None:
+            await error_reply(stopping())(scope, receive, answer)
+        else:
+            await answer({"type": "http.response.body", "body": b""})
 
 
 async def _apologise(scope: Scope, receive: Receive, answer: _Answer) -> None:

@@ -16,7 +16,8 @@ PASSWORD = "correct horse battery"
 
 #: What a browser itself says of a server that is away; the page can do nothing about it.
 NO_NETWORK = re.compile(
-    r"net::ERR_(CONNECTION|INTERNET|EMPTY|NETWORK|SOCKET)|WebSocket connection to '[^']*' failed"
+    r"net::ERR_(CONNECTION|CONTENT_LENGTH|INTERNET|EMPTY|NETWORK|SOCKET)"
+    r"|WebSocket connection to '[^']*' failed"
 )
 #: A visitor without a login asks for one with the cookie that may be there.
 NOT_SIGNED_IN = re.compile(r"status of 401 .*/auth/refresh")

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import expect
 from tests.e2e.browser.chat import NOT_SIGNED_IN, PASSWORD, Chat, Person
-from tests.e2e.server import Server, free_port
+from tests.e2e.server import Server
+from tests.support.services.process import free_port
 
 pytestmark = pytest.mark.e2e
 

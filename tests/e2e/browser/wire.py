@@ -8,7 +8,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any
 
-from tests.e2e.server import free_port
+from tests.support.services.process import free_port
 
 CHUNK = 65_536
 
