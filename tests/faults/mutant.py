@@ -25,7 +25,7 @@ from tertulia.ports.eventlog import Appended
 from tertulia.ports.turns import Renewal, Submission, Submitted, Swept
 
 #: Seconds for which frames can be seen before the log has them.
-EARLY: Final = 1.0
+EARLY: Final = 2.0
 #: A name that no node has.
 _NOBODY: Final = b"f" * redis_scripts.NODE
 

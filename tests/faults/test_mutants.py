@@ -64,7 +64,8 @@ async def a_message_comes_twice(on: Stage) -> None:
 
 async def its_worker_dies(on: Stage) -> None:
     """A worker is killed in mid-answer, before the eyes of clients."""
-    response_id = await sent(on, "chunks=60 rate=20", 60)
+    # Long enough to be in its middle still when clients on a busy machine have seen this much.
+    response_id = await sent(on, "chunks=150 rate=20", 150)
     views = [d.views[response_id] for d in on.traffic.users[0].devices if response_id in d.views]
     assert await until(lambda: any("w20" in view.folded for view in views), FOUND)
     worker = on.nodes.worker_at(response_id)
