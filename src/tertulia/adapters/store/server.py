@@ -20,7 +20,7 @@ from typing import Any, Final
 from tertulia.adapters.store.lanes import Lanes
 from tertulia.adapters.store.migrations.check import check_version
 from tertulia.adapters.store.pool import Pool
-from tertulia.adapters.store.server_clock import ServerClock
+from tertulia.adapters.store.server_clock import GOOD, ServerClock
 from tertulia.adapters.store.server_session import Database, Session, What
 from tertulia.adapters.store.statement import Params, Rows, Script, Statement, T
 from tertulia.errors import TertuliaError, Unavailable
@@ -31,6 +31,8 @@ _LOST_MAX: Final = 2
 #: Seconds of the first pause before a script is run again, at most; each next one doubles it.
 _PAUSE: Final = 0.005
 _RETRY_AFTER: Final = 5.0
+#: Seconds until the server is asked for its time again, when its answer took long.
+_SOON: Final = 0.5
 
 
 class ServerEngine:
@@ -288,7 +290,9 @@ class ServerEngine:
 
     async def _mind_the_clock(self) -> None:
         while True:
-            await asyncio.sleep(self._clock_seconds)
+            # What was answered late, as at a start with much else to do, is asked again soon.
+            good = self.now.within <= GOOD
+            await asyncio.sleep(self._clock_seconds if good else min(_SOON, self._clock_seconds))
             # While the server is away its clock is what it was; a new connection asks again.
             with suppress(TertuliaError):
                 await self._repeat(self._readers, self._ask_the_time)

@@ -7,6 +7,10 @@ far the clocks of the machines lie apart, nor that one of them is set while a no
 from __future__ import annotations
 
 import time
+from typing import Final
+
+#: Seconds that an answer of a server on the same network takes, and more.
+GOOD: Final = 0.05
 
 
 def _steady() -> float:
@@ -23,7 +27,8 @@ class ServerClock:
     def __init__(self) -> None:
         #: The server's time less that of `_steady`, and how far off that may be.
         self._ahead: float | None = None
-        self._within = 0.0
+        #: Seconds; as good as right below `GOOD`.
+        self.within = 0.0
 
     @staticmethod
     def begin() -> float:
@@ -36,8 +41,8 @@ class ServerClock:
         ended = _steady()
         ahead, within = seconds - (begun + ended) / 2, (ended - begun) / 2
         known = self._ahead
-        if known is None or within <= self._within or abs(ahead - known) > within + self._within:
-            self._ahead, self._within = ahead, within
+        if known is None or within <= self.within or abs(ahead - known) > within + self.within:
+            self._ahead, self.within = ahead, within
 
     def __call__(self) -> float:
         if self._ahead is None:
