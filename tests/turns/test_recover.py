@@ -253,6 +253,20 @@ async def test_reasoning_and_calls_are_rebuilt_too(house: House, said: str) -> N
     assert folded(await house.read(response.id)).output() == node.output
 
 
+async def test_what_nobody_began_is_rebuilt_as_it_was(house: House) -> None:
+    """Cut off within it, a reader must not seem to hold the end."""
+    response = await house.say("echo: hello")
+    await cancel(house.parts, house.user.user_id, response.id)
+    last = (await house.node(response.id)).response.last_sequence_number
+    were = await house.read(response.id)
+    await house.parts.log.drop([response.id])
+    rebuilt = await house.read(response.id)
+    assert [f.kind for f in rebuilt] == [f.kind for f in were]
+    assert [f.sequence_number for f in rebuilt] == [0, 1, last]
+    with pytest.raises(PositionLost):
+        await house.read(response.id, rebuilt[1].sequence_number)
+
+
 async def test_the_terminal_frame_is_derived_when_it_was_lost(house: House) -> None:
     """Store and log as two systems; the process died between transaction and frame."""
     log = Faltering(house.parts.log)

@@ -216,8 +216,17 @@ async def ensure_terminal_frame(parts: Parts, node: Node) -> None:
 
 
 def rebuilt(node: Node) -> list[Frame]:
-    """The stream of a terminal response whose log has expired, made from its items."""
+    """The stream of a terminal response whose log has expired, made from its items.
+
+    Its frames are no more than those that were, so none but the end can have the number that the
+    row gives to the end: whoever holds that number holds all of it.
+    """
     response = node.response
+    if response.attempt == 0:  # nobody ever began it
+        queued = msgspec.structs.replace(
+            response, status="queued", completed_at=None, usage=None, error=None
+        )
+        return [*event.opening_frames(queued), event.terminal_frame(response, node.output)]
     start = msgspec.structs.replace(
         response,
         status="in_progress",
