@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import pytest
 from tests.turns.house import Declaring, House, folded
 
@@ -199,7 +200,7 @@ async def test_a_zombie_is_refused_everywhere(house: House) -> None:
     house.work()
     frames = await house.read(response.id)
     assert await Attempt(house.parts, stale).run() is None
-    late = [replace(frames[0], sequence_number=99)]
+    late = [msgspec.structs.replace(frames[0], sequence_number=99)]
     with pytest.raises(Fenced):
         await log.append(
             house.user.user_id,

@@ -22,7 +22,7 @@ def limits_of(settings: Settings) -> Limits:
 
 #: Milliseconds for which text is put together: within a process, and where each delta is work for
 #: a worker, the log and an API node.
-_FLUSH_MS, _FLUSH_MS_APART = 30.0, 40.0
+_FLUSH_MS, _FLUSH_MS_APART = 30.0, 50.0
 
 
 def pace_of(settings: Settings) -> Pace:

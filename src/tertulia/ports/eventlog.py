@@ -28,6 +28,11 @@ class Subscription(Protocol):
         """False while the log holds nothing for this response (expired, lost, not begun)."""
         ...
 
+    @property
+    def at_hand(self) -> bool:
+        """True when `fill` would have nothing to do: what is to be taken now can be taken."""
+        ...
+
     def take(self, max_frames: int = 1024) -> Sequence[Frame]:
         """The next frames, without waiting; empty when there is nothing new.
 

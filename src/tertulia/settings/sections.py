@@ -131,7 +131,7 @@ class Turns(Section):
     flush_ms: PositiveFloat | None = Field(
         None,
         description="Streamed text is put together for this many milliseconds, while answers are "
-        "few; left out, 30 in one process and 40 where the event log is Redis.",
+        "few; left out, 30 in one process and 50 where the event log is Redis.",
     )
     flushes_per_second: PositiveFloat = Field(
         4000,

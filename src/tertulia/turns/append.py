@@ -79,27 +79,27 @@ class Coalescer:
         self._timer = None
         self._flush_unless_busy()
 
-    def rest(self, chunks: int) -> float:
-        """Seconds until more of a model is worth reading, after a read that brought ``chunks``.
+    def rest(self, chunks: int) -> asyncio.Future[None] | None:
+        """When more of a model is worth reading, after a read that brought ``chunks``; None: now.
 
         What a slow model says before the next flush would only be gathered: read then, it comes
         with one read instead of one for every token. A fast one is read as fast as it can be.
         """
         if chunks > SLOW_CHUNKS:
             self._slow_reads = 0
-            return 0.0
+            return None
         self._slow_reads += 1
         if self._slow_reads < SLOW_READS:
-            return 0.0
+            return None
         now = self._loop.time()
         if not self._texts:
-            return max(0.0, self._due - now)
+            return self._pace.moment(self._due) if self._due > now else None
         # What has been gathered goes with what is read then, or without, should nothing come; and
         # if it waits for the delta before, that is looked at a little later.
         until = max(self._due, now + self._look_again)
         self._stop_clock()
         self._timer = self._loop.call_at(until + self._look_again, self._tick)
-        return until - now
+        return self._pace.moment(until)
 
     def flush(self) -> None:
         """Emit what was gathered, now."""

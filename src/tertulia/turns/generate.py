@@ -29,7 +29,7 @@ from tertulia.turns.finish import finish
 from tertulia.turns.images import loaded
 from tertulia.turns.measure import Measure, passed_on
 from tertulia.turns.parts import Parts
-from tertulia.turns.pen import Pen
+from tertulia.turns.pen import Pen, joined
 from tertulia.turns.submit import ring
 
 #: Reasons of a model to end that are no end of what it had to say.
@@ -355,7 +355,7 @@ async def _listen(
     ``eager``: see `ModelInfo.eager`; only such a model loses nothing by not being read."""
     finished = None
     async for batch in batches:
-        for chunk in batch:
+        for chunk in batch if pen.calling else joined(batch):
             if isinstance(chunk, Finished):
                 finished = chunk
             else:
@@ -364,8 +364,8 @@ async def _listen(
             break
         if writer.crowded:
             await writer.drain()
-        if eager and finished is None and (rest := pen.rest(len(batch))):
-            await asyncio.sleep(rest)
+        if eager and finished is None and (until := pen.rest(len(batch))) is not None:
+            await until
     return finished
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+
 #: Each answer flushes on its own of so many moments within an interval, at most.
 BEATS = 12
 #: Least seconds from one of them to the next: what shares a moment shares its system calls.
-BEAT_SECONDS = 0.008
+BEAT_SECONDS = 0.010
 #: Seconds by which a timer of the event loop may be early: uvloop counts milliseconds.
 TIMER_RESOLUTION = 0.001
+#: Milliseconds that one moment may differ from itself, by how it was counted.
+_ROUNDING = 0.05
 
 
 class Pace:
@@ -23,6 +28,8 @@ class Pace:
         self._per_second = per_second
         self._streams = 0
         self._begun = 0
+        #: Who waits for each millisecond of the loop's clock.
+        self._waiting: dict[int, list[asyncio.Future[None]]] = {}
 
     @property
     def interval(self) -> float:
@@ -52,3 +59,21 @@ class Pace:
             ahead += interval
         # Who was late comes sooner than in an interval, and is in its place again after that.
         return now + max(ahead, interval * 0.75)
+
+    def moment(self, at: float) -> asyncio.Future[None]:
+        """Done at this time of the loop, or up to a millisecond later. Whoever waits for the same
+        moment shares a timer with the others, and is woken with them."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        millisecond = math.ceil(at * 1000 - _ROUNDING)
+        waiting = self._waiting.get(millisecond)
+        if waiting is None:
+            waiting = self._waiting[millisecond] = []
+            loop.call_at(millisecond / 1000, self._wake, millisecond)
+        waiting.append(future)
+        return future
+
+    def _wake(self, millisecond: int) -> None:
+        for future in self._waiting.pop(millisecond):
+            if not future.done():
+                future.set_result(None)

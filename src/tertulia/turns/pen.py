@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import cast
 
 from tertulia.domain.compose import Composer
 from tertulia.domain.continuation import Overlap
 from tertulia.domain.item import FunctionCall, ItemStatus
 from tertulia.domain.promise import Promise
-from tertulia.ports.model import ReasoningChunk, TextChunk, ToolCall, ToolCallChunk
+from tertulia.ports.model import Chunk, ReasoningChunk, TextChunk, ToolCall, ToolCallChunk
 from tertulia.turns.append import Coalescer, Key, LogWriter
 from tertulia.turns.calls import Calls
 from tertulia.turns.context import Context
@@ -47,7 +50,8 @@ class Pen:
         taken = {e.call_id for e in context.call.entries if isinstance(e, ToolCall)}
         taken |= {i.call_id for i in composer.output if isinstance(i, FunctionCall)}
         self._calls = Calls(promise, taken, show=self._show, end=self._end)
-        self._calling = False
+        #: Whether what comes now may stand between calls.
+        self.calling = False
         self._names: dict[int, tuple[str, str]] = {}
         #: What came between calls that are not complete; it is shown after them.
         self._held: list[TextChunk | ReasoningChunk] = []
@@ -65,11 +69,11 @@ class Pen:
             await self._call(chunk)
             return
         self.said.append(chunk.text)
-        if self._calling:
+        if self.calling:
             # Between calls and after them models are fond of line breaks.
             if chunk.text.strip() and (self._held or not self._settled()):
                 self._held.append(chunk)
-            if self._calling:
+            if self.calling:
                 return
         await self._say(chunk)
 
@@ -80,14 +84,14 @@ class Pen:
             await self._pass("reasoning", chunk.text)
 
     def _settled(self) -> bool:
-        self._calling = not self._calls.settle()
-        return not self._calling
+        self.calling = not self._calls.settle()
+        return not self.calling
 
     async def _call(self, chunk: ToolCallChunk) -> None:
         if not self._calls.knows(chunk.index):
-            if not self._calling:
+            if not self.calling:
                 await self._release()  # text before a call is complete, and judged whole
-            self._calling = True
+            self.calling = True
             self._calls.begin(chunk)
         self._calls.write(chunk.index, chunk.arguments)
 
@@ -114,7 +118,7 @@ class Pen:
             await self._say(chunk)
         await self._release()
 
-    def rest(self, chunks: int) -> float:
+    def rest(self, chunks: int) -> asyncio.Future[None] | None:
         """See `Coalescer.rest`."""
         return self._coalescer.rest(chunks)
 
@@ -146,3 +150,20 @@ class Pen:
             self._writer.tell(frames, self._on_shown)
             self._on_shown = None
         self._writer.put(frames)
+
+
+def joined(batch: Sequence[Chunk]) -> Sequence[Chunk]:
+    """What one read brought, the pieces of a text as one: it is judged, coalesced and composed
+    once, not once for each token. Between calls each piece counts by itself."""
+    if len(batch) == 1:
+        return batch
+    whole: list[Chunk] = []
+    for kind, run in groupby(batch, type):
+        if kind is ToolCallChunk:
+            return batch
+        if kind is TextChunk or kind is ReasoningChunk:
+            texts = cast("Iterable[TextChunk | ReasoningChunk]", run)
+            whole.append(kind("".join([chunk.text for chunk in texts])))
+        else:
+            whole += run
+    return whole

@@ -104,7 +104,8 @@ class Follower:
             return ()
         frames: Sequence[Frame] = ()
         try:
-            await self._subscription.fill()
+            if not self._subscription.at_hand:
+                await self._subscription.fill()
             frames = self._subscription.take()
         except Unavailable:
             pass  # asked again after the next silence

@@ -1,10 +1,10 @@
 """The golden logs, which the web client replays too: both sides fold them alike."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tertulia.domain.frame import Frame, first_number
@@ -27,7 +27,7 @@ def standard_frames(log: dict[str, Any]) -> list[Frame]:
             frame = Frame(event["sequence_number"], event["type"], json.dumps(event).encode())
             if frame.sequence_number == first_number(frame.attempt):
                 continues = continues or announced  # a header belongs to an attempt's first frame
-            frames.append(replace(frame, continues=continues))
+            frames.append(msgspec.structs.replace(frame, continues=continues))
     return frames
 
 

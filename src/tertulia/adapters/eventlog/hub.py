@@ -183,6 +183,11 @@ class Window:
     def exists(self) -> bool:
         return bool(self.frames)
 
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is to be loaded, as far as is known."""
+        return not self._stale and self._loading is None
+
     def begin(self, frames: Sequence[Frame]) -> None:
         """These are all there are: nothing has to be loaded."""
         self._stale = False

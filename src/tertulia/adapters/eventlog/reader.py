@@ -36,6 +36,12 @@ class Reader:
     def exists(self) -> bool:
         return self._window.exists
 
+    @property
+    def at_hand(self) -> bool:
+        window = self._window
+        known = self._generation == window.generation
+        return known and window.whole and self._next >= window.offset
+
     def take(self, max_frames: int = 1024) -> Sequence[Frame]:
         self._drained = True
         at = self._find()
