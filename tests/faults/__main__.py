@@ -18,7 +18,8 @@ from typing import Final, get_args
 from tests.faults.report import PAGE, Round, round_of, told, written
 from tests.faults.scenario import LONG_SCALE, SHORT_SCALE, Scale, run
 from tests.faults.schedule import KINDS, Kind, StoreKind, endless
-from tests.faults.services import rabbitmq, services, store_server
+from tests.faults.services import services, store_server
+from tests.support.services.rabbitmq import running_rabbitmq
 
 #: Seconds of one round, as long as no more than a round is left.
 ROUND: Final = 150.0
@@ -75,7 +76,7 @@ def _round(
 ) -> Round:
     with ExitStack() as stack:
         store = stack.enter_context(store_server(store_kind))
-        rabbit = stack.enter_context(rabbitmq()) if kind == "amqp" else None
+        rabbit = stack.enter_context(running_rabbitmq()) if kind == "amqp" else None
 
         async def once() -> Round:
             async with services(kind, folder, store=store, rabbit=rabbit) as parts:

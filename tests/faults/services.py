@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,7 +19,7 @@ from tests.support.services.mariadb import MariaDB, mariadb_server
 from tests.support.services.nats import Nats
 from tests.support.services.postgres import Postgres, postgres_server
 from tests.support.services.process import Service
-from tests.support.services.rabbitmq import USER, RabbitMq
+from tests.support.services.rabbitmq import RabbitMq
 from tests.support.services.redis import RedisCluster, RedisServer
 
 from tertulia.adapters.queue.opening import open_queue
@@ -134,21 +131,6 @@ class Services:
                     await queue.ring([response_id])
         finally:
             await queue.close()
-
-
-@contextmanager
-def rabbitmq() -> Iterator[RabbitMq]:
-    """A fresh one, running."""
-    folder = Path(tempfile.mkdtemp(prefix="tertulia-rabbitmq-"))
-    server = RabbitMq(folder)
-    if os.geteuid() == 0:
-        shutil.chown(folder, USER)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.end()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @asynccontextmanager

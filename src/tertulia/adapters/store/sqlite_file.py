@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,8 @@ from tertulia.errors import DataFolderError, TertuliaError, Unavailable
 
 #: Seconds to wait for another process (the command line beside a running server).
 _BUSY_SECONDS: Final = 5.0
+#: Seconds between looks where SQLite does not wait by itself.
+_LOOK_AGAIN: Final = 0.01
 BUSY_TIMEOUT: Final = f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000:.0f}"
 NO_TIMEOUT: Final = "PRAGMA busy_timeout=0"
 #: Below this many free bytes the folder counts as full: room for one write-ahead log.
@@ -30,7 +33,6 @@ _DIALECT: Final = sqlite_dialect.dialect(paramstyle="qmark")
 # temp_store: sorts and temporary indexes stay in memory, never in a file of their own.
 # journal_size_limit: after a burst the write-ahead log is cut back when it starts over.
 _WRITER_PRAGMAS: Final = (
-    "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=NORMAL",
     "PRAGMA wal_autocheckpoint=0",
     "PRAGMA secure_delete=ON",
@@ -51,6 +53,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     connection = _connect(path, "rw")
     try:
+        _use_wal(connection)
         for pragma in _WRITER_PRAGMAS:
             connection.execute(pragma).fetchall()
         # Takes the write lock, so that a file which can only be read is refused at the start.
@@ -60,6 +63,21 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """SQLite waits for no lock here: of processes that open a new file at once all but one would
+    be refused."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").fetchall()
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() >= deadline:
+                raise
+            time.sleep(_LOOK_AGAIN)
+        else:
+            return
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

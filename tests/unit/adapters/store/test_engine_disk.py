@@ -6,13 +6,16 @@ import asyncio
 import resource
 import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from sqlalchemy import text
 from tests.support.jobs import held_up, ids, put, say
 
 from tertulia.adapters.store.sqlite import SqliteEngine
+from tertulia.adapters.store.sqlite_file import open_writer
 from tertulia.adapters.store.statement import Statement
 from tertulia.errors import DataFolderError, Unavailable
 
@@ -95,3 +98,18 @@ async def test_ping_takes_the_write_lock(engine: SqliteEngine) -> None:
     await engine.close()
     with pytest.raises(Unavailable):
         await engine.ping()
+
+
+def test_a_new_file_that_many_open_at_once_opens_for_all(tmp_path: Path) -> None:
+    """As nodes do that start together over one folder of keys."""
+    nodes = 4
+    together = Barrier(nodes)
+
+    def opened(path: Path) -> sqlite3.Connection:
+        together.wait()
+        return open_writer(path)
+
+    with ThreadPoolExecutor(nodes) as threads:
+        for attempt in range(50):
+            for connection in threads.map(opened, [tmp_path / f"{attempt}.sqlite3"] * nodes):
+                connection.close()
