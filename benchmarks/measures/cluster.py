@@ -46,14 +46,20 @@ def many(bench: Bench, scale: Scale, system: System) -> Figures:
 
 
 def pair(bench: Bench, scale: Scale, system: System) -> Figures:
-    """Twice the nodes for twice the users; ``flat``: as a multiple of one of each, which is
-    measured before and after: what a machine's cycle is worth may drift meanwhile."""
-    before = _paced(bench, scale, system, scale.pair, 2)
-    two = _paced(bench, scale, system, 2 * scale.pair, 2, nodes=2)
-    after = _paced(bench, scale, system, scale.pair, 2)
-    errors = before["errors"] + two["errors"] + after["errors"]
-    one = (before["cpu_ms"] + after["cpu_ms"]) / 2
-    return two | {"errors": errors, "one_ms": one, "flat": two["cpu_ms"] / one}
+    """Twice the nodes for twice the users; ``flat``: as a multiple of one of each. Both are
+    measured twice, in turns: what a machine's cycle is worth drifts meanwhile."""
+    ones: list[Figures] = []
+    twos: list[Figures] = []
+    for _ in range(2):
+        ones.append(_paced(bench, scale, system, scale.pair, 2))
+        twos.append(_paced(bench, scale, system, 2 * scale.pair, 2, nodes=2))
+    one, two = _mean(ones), _mean(twos)
+    errors = sum(figures["errors"] for figures in ones + twos)
+    return two | {"errors": errors, "one_ms": one["cpu_ms"], "flat": two["cpu_ms"] / one["cpu_ms"]}
+
+
+def _mean(runs: list[Figures]) -> Figures:
+    return {name: sum(run[name] for run in runs) / len(runs) for name in runs[0]}
 
 
 def short(bench: Bench, scale: Scale, system: System) -> Figures:

@@ -158,6 +158,13 @@ def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_folder_that_cannot_be_looked_into_is_named(tmp_path: Path) -> None:
+    # What the system refuses to root, too; for others the usual reason is another's folder.
+    folder = tmp_path / ("long" * 100)
+    with pytest.raises(Misconfigured, match=r"cannot be looked into .* own the folder"):
+        load(data=folder)
+
+
 def test_a_wrong_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "tertulia.toml"
     file.write_text("[limits]\nbody_bytes = 'many'\n")

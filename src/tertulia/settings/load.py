@@ -50,14 +50,26 @@ def find_file(config: Path | None = None, data: Path | None = None) -> Path | No
     """The settings file: the one named, else one in the working directory or data folder."""
     named = config or (Path(os.environ[CONFIG_VARIABLE]) if CONFIG_VARIABLE in os.environ else None)
     if named:
-        if not named.is_file():
+        if not _is_file(named):
             msg = f"there is no settings file {named}; give --config the path of a TOML file"
             raise Misconfigured(msg)
         return named
     for folder in (Path.cwd(), data or default_data()):
-        if (folder / FILE_NAME).is_file():
+        if _is_file(folder / FILE_NAME):
             return folder / FILE_NAME
     return None
+
+
+def _is_file(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError as error:
+        # As of a data folder that is another user's.
+        msg = (
+            f"{file.parent} cannot be looked into for {file.name} ({error.strerror}): let the "
+            "user that Tertulia runs as own the folder, or choose another one"
+        )
+        raise Misconfigured(msg) from None
 
 
 def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
