@@ -34,6 +34,8 @@ class Worker:
         self._parts = parts
         self.id = worker_id or new_id(WORKER)
         self._slots = asyncio.Semaphore(parts.limits.capacity)
+        #: Who listens with the only slot there is looks now and then for what was not rung for.
+        self._patience = parts.timing.sweep if parts.limits.capacity == 1 else None
         self._attempts: dict[str, Attempt] = {}
         self._turns: set[asyncio.Task[None]] = set()
         self._after: set[asyncio.Task[object]] = set()
@@ -120,7 +122,14 @@ class Worker:
             try:
                 if self._store_away:
                     await self._until_the_store_answers()
-                doorbell = await self._parts.queue.take()
+                if self._parts.unrung:
+                    self._begin(self._parts.unrung.pop(), _nobody_waits)
+                    continue
+                async with asyncio.timeout(self._patience):
+                    doorbell = await self._parts.queue.take()
+            except TimeoutError:
+                self._slots.release()
+                continue
             except Unavailable as error:
                 self._slots.release()
                 log.warning("queue_unavailable", code=error.code)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.nodes.conftest import Fleet
+from tests.nodes.conftest import TURNS, Fleet
 from tests.nodes.test_together import PERSON, ask, text_of
 from tests.support.live import Live
 from tests.support.readers import until
@@ -47,6 +47,17 @@ async def test_with_the_broker_away_workers_find_their_work(fleet: Fleet, scheme
     token = await api.register(PERSON)
     answer = await ask(api, token, "chunks=3")
     assert (answer.status_code, text_of(answer.json())) == (200, "w0 w1 w2")
+
+
+async def test_a_worker_of_one_slot_does_so_too(fleet: Fleet) -> None:
+    """Though it listens with the only slot it has."""
+    url = f"redis://127.0.0.1:{free_port()}"
+    api = await fleet.node("api", queue=url)
+    await fleet.node("worker", queue=url, turns=TURNS.model_copy(update={"slots": 1}))
+    token = await api.register(PERSON)
+    for _ in range(2):
+        answer = await ask(api, token, "chunks=3")
+        assert (answer.status_code, text_of(answer.json())) == (200, "w0 w1 w2")
 
 
 async def test_rings_that_failed_are_made_up_for_when_the_broker_returns(

@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, select, text
 from tests.conformance.store.test_lasting import SECRETS, say_it_all
 from tests.support.stores import ANN, BEN, OpenCipher, Rig, server_rig
 
+from tertulia.adapters.store import server_clock
 from tertulia.adapters.store.schema import metadata, users
 from tertulia.adapters.store.server import ServerEngine
 from tertulia.adapters.store.servers import open_server
@@ -129,6 +130,28 @@ async def test_the_clock_is_asked_again(server_url: str, tmp_path: Path) -> None
         assert engine.now() < 1000
         async with asyncio.timeout(20):
             while engine.now() < 1000:  # noqa: ASYNC110 - it is a time that changes
+                await asyncio.sleep(0.01)
+
+
+async def test_a_clock_that_was_told_late_is_asked_again_soon(
+    server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at a start with much else to do: each answer seems to take a second."""
+    steady, late = server_clock._steady, True
+    lost = 0.0
+
+    def slow() -> float:
+        nonlocal lost
+        lost += late
+        return steady() + lost
+
+    monkeypatch.setattr(server_clock, "_steady", slow)
+    engine = open_server(server_url, clock_seconds=3600)
+    async with server_rig(tmp_path, engine):
+        assert engine.now.within > server_clock.GOOD
+        late = False
+        async with asyncio.timeout(20):
+            while engine.now.within > server_clock.GOOD:  # noqa: ASYNC110 - a time that changes
                 await asyncio.sleep(0.01)
 
 
