@@ -17,7 +17,8 @@ _SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": []}
 
 
 async def _never() -> MutableMapping[str, Any]:
-    return await asyncio.get_running_loop().create_future()
+    never: asyncio.Future[MutableMapping[str, Any]] = asyncio.get_running_loop().create_future()
+    return await never
 
 
 @pytest.mark.parametrize("begun", [False, True])
