@@ -144,6 +144,8 @@ def test_menus_and_dialogs_give_the_focus_back(person: Person) -> None:
         ("menu-delete", "delete-password"),
     ):
         chat.by("account-menu").press("Enter")
+        # The menu takes the focus when it has been drawn.
+        expect(chat.by("menu-instructions")).to_be_focused()
         chat.by(item).focus()
         keys.press("Enter")
         expect(chat.by(field)).to_be_focused()
