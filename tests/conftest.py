@@ -6,7 +6,7 @@ from hypothesis import settings
 settings.register_profile("tertulia", deadline=None)
 settings.load_profile("tertulia")
 
-# Fixtures of real services, each started when the first test asks for it.
+# Fixtures of real services, each started when the first test asks for it, and of spans.
 pytest_plugins = [
     "tests.support.services.kafka",
     "tests.support.services.mariadb",
@@ -14,4 +14,5 @@ pytest_plugins = [
     "tests.support.services.postgres",
     "tests.support.services.rabbitmq",
     "tests.support.services.redis",
+    "tests.support.spans",
 ]

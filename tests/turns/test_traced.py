@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from tests.turns.house import House
 from tests.turns.speaking import Speaking
 
@@ -15,14 +13,6 @@ from tertulia.telemetry import traces
 from tertulia.telemetry.traces import Span, attempt_of, root_of
 
 SECRET = "canary-of-the-trace"
-
-
-@pytest.fixture
-def spans() -> Iterator[list[Span]]:
-    made: list[Span] = []
-    traces.export(made.append)
-    yield made
-    traces.export(None)
 
 
 async def answered(house: House, text: str, **asked: Any) -> str:

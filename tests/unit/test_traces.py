@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -15,14 +14,6 @@ from tertulia.telemetry import otlp, traces
 from tertulia.telemetry.traces import Place, RequestSpan, Span, attempt_of, root_of, within
 
 CALLER = Place(0xAB, 0xCD)
-
-
-@pytest.fixture
-def spans() -> Iterator[list[Span]]:
-    made: list[Span] = []
-    traces.export(made.append)
-    yield made
-    traces.export(None)
 
 
 @given(st.text(), st.text())

@@ -10,8 +10,8 @@ export function DeleteDialog({ onClose }: { onClose: () => void }) {
 
   return (
     <FormDialog
-      name="delete"
       title="Delete account"
+      testId="dialog-delete"
       lead={
         <>
           <p>

@@ -3,9 +3,8 @@ import { Modal } from "./Modal";
 import { useSubmit } from "./useSubmit";
 
 interface Props {
-  /** What it is called in the test ids of the dialog and its parts. */
-  name: string;
   title: string;
+  testId: string;
   /** Said before the fields. */
   lead?: ReactNode;
   /** The fields. */
@@ -21,10 +20,10 @@ interface Props {
 }
 
 /** A dialog that is one form: fields, what went wrong, and two buttons. */
-export function FormDialog({ name, title, lead, children, action, actionId, grave = false, onClose, submit }: Props) {
+export function FormDialog({ title, testId, lead, children, action, actionId, grave = false, onClose, submit }: Props) {
   const { busy, error, onSubmit } = useSubmit(submit);
   return (
-    <Modal title={title} testId={`dialog-${name}`} onClose={onClose}>
+    <Modal title={title} testId={testId} onClose={onClose}>
       {lead}
       <form onSubmit={onSubmit} className="form">
         {children}

@@ -16,7 +16,7 @@ export function InstructionsDialog({ onClose }: { onClose: () => void }) {
   }
 
   return (
-    <FormDialog name="instructions" title="Custom instructions" action="Save" actionId="instructions-save" onClose={onClose} submit={submit}>
+    <FormDialog title="Custom instructions" testId="dialog-instructions" action="Save" actionId="instructions-save" onClose={onClose} submit={submit}>
       <label className="field">
         <span className="faint">What should the model know about you, and how should it answer? Sent with each message.</span>
         <textarea

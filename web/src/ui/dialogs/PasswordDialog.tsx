@@ -15,7 +15,7 @@ export function PasswordDialog({ onClose }: { onClose: () => void }) {
   }
 
   return (
-    <FormDialog name="password" title="Change password" action="Change password" actionId="password-save" onClose={onClose} submit={submit}>
+    <FormDialog title="Change password" testId="dialog-password" action="Change password" actionId="password-save" onClose={onClose} submit={submit}>
       <PasswordField label="Current password" fills="current-password" value={current} testId="password-current" onChange={setCurrent} />
       <PasswordField label="New password" fills="new-password" value={next} testId="password-new" onChange={setNext} />
     </FormDialog>
